@@ -1,0 +1,99 @@
+// LeasePool: one named pool of the service: its free handles, its grants, and what it counts.
+//
+// It joins a Pool (who is free) and a LeaseTable (who is held): a Lease pops and grants, and whoever
+// ends a grant pushes, in this order, so that a handle is never free and held at once.
+//
+// Threads: Attach, Lease, Return, Renew and Sweep take the worker that calls, which must be the one
+// thread that owns that slot. The others by any thread. Time is an argument.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pool/pool.h"
+#include "server/lease/grant_key.h"
+#include "server/lease/lease_stats.h"
+#include "server/lease/lease_table.h"
+
+namespace objpool::lease {
+
+// The most handles that one call may lease, return or renew.
+inline constexpr uint32_t kMaxBatch = 1024;
+
+class LeasePool {
+ public:
+  struct Options {
+    uint32_t id = 0;  // tells the keys of one pool from another's
+    Pool::Options pool;
+    Secret secret{};
+    uint64_t first_fence = 1;  // see LeaseTable::Create
+  };
+
+  [[nodiscard]] static std::unique_ptr<LeasePool> Create(const Options& options, std::string& why);
+
+  // Makes the worker's share of handles and records; see Pool::Attach. False when memory runs out.
+  [[nodiscard]] bool Attach(SlotId worker);
+
+  // Leases up to out.size() handles and at least `min_count`, or none: returns how many. The limits are
+  // the edge's to check: 1 <= min_count <= out.size() <= kMaxBatch, 1 <= ttl_ms <= kMaxTtlMs, the holder
+  // at most kMaxHolderBytes.
+  struct Wish {
+    uint32_t min_count = 1;
+    uint64_t ttl_ms = 0;
+    std::string_view holder;
+  };
+  [[nodiscard]] uint32_t Lease(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out);
+
+  // Ends or extends each grant; one verdict each. refs.size() == out.size() <= kMaxBatch.
+  void Return(SlotId worker, std::span<const GrantRef> refs, BootMs now, std::span<Verdict> out);
+  void Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t ttl_ms, BootMs now,
+             std::span<Verdict> out);
+
+  // Ends overdue grants in the worker's share, some thousand records at a time, and takes their handles
+  // back. Sweeps go round: true when this call reached the end of the share.
+  [[nodiscard]] bool Sweep(SlotId worker, BootMs now);
+
+  [[nodiscard]] std::optional<GrantView> Look(Handle handle, BootMs now) const {
+    return table_->Look(handle, now);
+  }
+
+  // How long until `wanted` handles have probably come back, from how fast they did lately. In
+  // milliseconds, kMinRetryMs .. kMaxRetryMs.
+  [[nodiscard]] uint64_t EstimateRetryMs(uint32_t wanted, BootMs now);
+  static constexpr uint64_t kMinRetryMs = 5;
+  static constexpr uint64_t kMaxRetryMs = 5000;
+
+  [[nodiscard]] const Pool& pool() const { return *pool_; }
+  [[nodiscard]] const LeaseCell& cell(SlotId worker) const { return cells_[worker]; }
+  [[nodiscard]] LeaseTotals Totals() const;
+
+ private:
+  LeasePool(const Options& options, std::unique_ptr<Pool> pool, std::unique_ptr<LeaseTable> table);
+  [[nodiscard]] bool Known(const GrantRef& ref, Verdict& verdict) const;
+  void CountEnd(LeaseCell& cell, const Verdict& verdict, BootMs now);
+  [[nodiscard]] Share SweepRange(SlotId worker) const;
+
+  const uint32_t id_;
+  const Secret secret_;
+  const std::unique_ptr<Pool> pool_;
+  const std::unique_ptr<LeaseTable> table_;
+  std::vector<LeaseCell> cells_;
+  // Where each worker's sweep goes on; each is written by its worker alone.
+  struct alignas(base::kCacheLineBytes) Cursor {
+    uint32_t next = 0;
+  };
+  std::vector<Cursor> cursors_;
+  // The last look at how many grants had ended: boot time and count. Any worker may renew it; losing
+  // one of two renewals costs nothing but precision.
+  std::atomic<BootMs> sample_at_{0};
+  std::atomic<uint64_t> sample_ended_{0};
+  std::atomic<uint64_t> ended_per_s_{0};
+};
+
+}  // namespace objpool::lease

@@ -1,0 +1,71 @@
+// LeaseWord: the state of one handle in 64 bits, so that every transition is one compare-and-swap.
+//
+//   bits 63..24  time_ms: the deadline while leased, else when the last grant ended (boot time)
+//   bits 23..4   fence_low: the low bits of the fence, which tell apart grants of equal deadline
+//   bits  3..0   state
+//
+// The deadline is in the word because "renewed" and "expired" must be one decision: whichever changes
+// the word first wins, and the other one sees it. A swap could mistake one grant for another only
+// after 2^20 grants of the same handle between two instructions, with a deadline equal to the
+// millisecond. 40 bits of milliseconds last 34 years of uptime.
+#pragma once
+
+#include <cstdint>
+
+namespace objpool::lease {
+
+// Milliseconds of CLOCK_BOOTTIME, rounded down.
+using BootMs = uint64_t;
+
+enum class HandleState : uint8_t {
+  kNever,     // not leased since the table was made
+  kLeased,    // held until the deadline
+  kReturned,  // free; the last grant was returned
+  kExpired,   // free; the last grant ran out
+};
+
+class LeaseWord {
+ public:
+  explicit constexpr LeaseWord(uint64_t bits) : bits_(bits) {}
+  static constexpr BootMs kMaxTime = (uint64_t{1} << 40) - 1;
+
+  [[nodiscard]] static constexpr LeaseWord Leased(BootMs deadline, uint64_t fence) {
+    return Make(HandleState::kLeased, deadline, fence);
+  }
+  // The same grant with another deadline.
+  [[nodiscard]] constexpr LeaseWord Renewed(BootMs deadline) const {
+    return Make(HandleState::kLeased, deadline, bits_ >> kFenceShift);
+  }
+  // The same grant, over.
+  [[nodiscard]] constexpr LeaseWord Ended(HandleState how, BootMs at) const {
+    return Make(how, at, bits_ >> kFenceShift);
+  }
+
+  [[nodiscard]] constexpr HandleState state() const {
+    return static_cast<HandleState>(bits_ & kStateMask);
+  }
+  [[nodiscard]] constexpr BootMs time() const { return bits_ >> kTimeShift; }
+  [[nodiscard]] constexpr bool OfFence(uint64_t fence) const {
+    return ((bits_ >> kFenceShift) & kFenceMask) == (fence & kFenceMask);
+  }
+  // Leased, and past its deadline.
+  [[nodiscard]] constexpr bool Overdue(BootMs now) const {
+    return state() == HandleState::kLeased && time() <= now;
+  }
+  [[nodiscard]] constexpr uint64_t bits() const { return bits_; }
+
+ private:
+  static constexpr int kFenceShift = 4;
+  static constexpr int kTimeShift = 24;
+  static constexpr uint64_t kStateMask = 0xf;
+  static constexpr uint64_t kFenceMask = (uint64_t{1} << (kTimeShift - kFenceShift)) - 1;
+
+  [[nodiscard]] static constexpr LeaseWord Make(HandleState state, BootMs time, uint64_t fence) {
+    return LeaseWord(time << kTimeShift | (fence & kFenceMask) << kFenceShift |
+                     static_cast<uint64_t>(state));
+  }
+
+  uint64_t bits_;
+};
+
+}  // namespace objpool::lease

@@ -1,0 +1,58 @@
+#include "pool/object_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+#include "tests/support/fake_topology.h"
+
+namespace objpool {
+namespace {
+
+TEST(ObjectMemory, NamesTheOptionThatIsWrong) {
+  std::string why;
+  const auto slots = testing::FlatSlots(1);
+  EXPECT_EQ(ObjectMemory::Create({.capacity = 1, .size_bytes = 0, .slots = slots}, why), nullptr);
+  EXPECT_EQ(why, "size_bytes must be 1 .. 1073741824, got 0");
+  EXPECT_EQ(ObjectMemory::Create({.capacity = 0, .size_bytes = 1, .slots = slots}, why), nullptr);
+  EXPECT_EQ(why, "capacity must be 1 .. 16777216, got 0");
+  EXPECT_EQ(ObjectMemory::Create({.capacity = 1, .size_bytes = 1, .alignment = 3, .slots = slots},
+                                 why),
+            nullptr);
+  EXPECT_EQ(why.substr(0, 29), "alignment must be a power of ");
+}
+
+TEST(ObjectMemory, GivesEachObjectItsOwnPlaceOnItsNode) {
+  const auto slots = SlotMap::ForAllCpus(testing::FakeMachine(2, 1, 2, 1));
+  std::string why;
+  const auto memory = ObjectMemory::Create(
+      {.capacity = 100, .size_bytes = 1000, .shared = true, .slots = slots}, why);
+  ASSERT_NE(memory, nullptr) << why;
+  for (SlotId s = 0; s < slots->slots(); ++s) ASSERT_TRUE(memory->Attach(s));
+  for (uint32_t h = 0; h < 100; ++h) {
+    EXPECT_EQ(memory->node(h), h < 50 ? 0u : 1u);
+    EXPECT_EQ(memory->HandleOf(memory->at(h)), h);
+    EXPECT_EQ(static_cast<int>(*memory->at(h)), 0);
+    std::memset(memory->at(h), static_cast<int>(h), 1000);
+  }
+  for (uint32_t h = 0; h < 100; ++h) {
+    EXPECT_EQ(static_cast<uint32_t>(*memory->at(h)), h);
+    EXPECT_EQ(static_cast<uint32_t>(memory->at(h)[999]), h) << "objects overlap";
+  }
+  EXPECT_STREQ(memory->placement(), "first_touch");
+}
+
+TEST(ObjectMemory, TakesAGigabyteObjectWithoutTouchingIt) {
+  std::string why;
+  const auto memory = ObjectMemory::Create({.capacity = 2,
+                                            .size_bytes = ObjectMemory::kMaxSizeBytes,
+                                            .shared = true,
+                                            .slots = testing::FlatSlots(1)},
+                                           why);
+  ASSERT_NE(memory, nullptr) << why;
+  EXPECT_EQ(memory->at(1) - memory->at(0), std::ptrdiff_t{1} << 30);
+}
+
+}  // namespace
+}  // namespace objpool

@@ -1,0 +1,191 @@
+#include "pool/pool.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "pool/base/check.h"
+#include "tests/support/fake_topology.h"
+
+namespace objpool {
+namespace {
+
+using testing::FakeMachine;
+using testing::FlatSlots;
+
+std::unique_ptr<Pool> MakePool(uint32_t capacity, std::shared_ptr<const SlotMap> slots,
+                               bool return_home = false) {
+  std::string why;
+  auto pool = Pool::Create(
+      {.capacity = capacity, .slots = std::move(slots), .return_home = return_home}, why);
+  EXPECT_NE(pool, nullptr) << why;
+  pool->AttachAll();
+  return pool;
+}
+
+uint64_t Sum(const SlotStats::ByDistance& counts) {
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+}
+
+// The identity that SlotStats promises.
+void ExpectBalanced(const Pool& pool) {
+  for (SlotId s = 0; s < pool.slots().slots(); ++s) {
+    const SlotStats stats = pool.Stats(s);
+    const auto [first, last] = ShareOf(pool.capacity(), pool.slots().slots(), s);
+    EXPECT_EQ(stats.occupancy, (last - first) + stats.pushes + Sum(stats.stolen_by) -
+                                   Sum(stats.acquired_by_steal) - stats.local_hits -
+                                   Sum(stats.stolen_from))
+        << "slot " << s;
+  }
+}
+
+TEST(Pool, RefusesACapacityOutOfRangeNamingIt) {
+  std::string why;
+  EXPECT_EQ(Pool::Create({.capacity = 0, .slots = FlatSlots(1)}, why), nullptr);
+  EXPECT_EQ(why, "capacity must be 1 .. 16777216, got 0");
+  EXPECT_EQ(Pool::Create({.capacity = kMaxCapacity + 1, .slots = FlatSlots(1)}, why), nullptr);
+  EXPECT_EQ(why, "capacity must be 1 .. 16777216, got 16777217");
+  EXPECT_EQ(Pool::Create({.capacity = 1, .slots = nullptr}, why), nullptr);
+}
+
+TEST(Pool, GivesEveryHandleOnceThenNone) {
+  const auto pool = MakePool(100, FlatSlots(3));
+  std::set<Handle> seen;
+  for (int i = 0; i < 100; ++i) {
+    const Handle handle = pool->Pop(1);
+    ASSERT_LT(handle, 100u);
+    ASSERT_TRUE(seen.insert(handle).second);
+  }
+  EXPECT_EQ(pool->Pop(1), kNoHandle);
+  EXPECT_EQ(pool->Pop(0), kNoHandle);
+  EXPECT_EQ(pool->Stats(1).misses, 1u);
+  EXPECT_EQ(pool->Stats(0).misses, 1u);
+  ExpectBalanced(*pool);
+}
+
+TEST(Pool, LoneWorkerStaysLocal) {
+  const auto pool = MakePool(64, FlatSlots(4));
+  for (int i = 0; i < 1000; ++i) pool->Push(2, pool->Pop(2));
+  const SlotStats stats = pool->Stats(2);
+  EXPECT_EQ(stats.local_hits, 1000u);
+  EXPECT_EQ(stats.pushes, 1000u);
+  EXPECT_EQ(Sum(stats.stolen_by), 0u);
+}
+
+TEST(Pool, ReusesTheWarmestHandleFirst) {
+  const auto pool = MakePool(8, FlatSlots(1));
+  const Handle a = pool->Pop(0);
+  const Handle b = pool->Pop(0);
+  pool->Push(0, a);
+  pool->Push(0, b);
+  EXPECT_EQ(pool->Pop(0), b);
+  EXPECT_EQ(pool->Pop(0), a);
+}
+
+TEST(Pool, StealsHalfOfTheNearestSlotAndCountsBothSides) {
+  const Topology machine = FakeMachine(2, 1, 2, 1);  // slots 0, 1 on node 0; 2, 3 on node 1
+  const auto pool = MakePool(40, SlotMap::ForAllCpus(machine));
+  for (int i = 0; i < 10; ++i) (void)pool->Pop(0);
+  ASSERT_EQ(pool->Stats(0).occupancy, 0u);
+  const Handle stolen = pool->Pop(0);
+  EXPECT_EQ(HomeOf(40, 4, stolen), 1u);
+  const auto same_cache = static_cast<std::size_t>(StealDistance::kSameCache);
+  EXPECT_EQ(pool->Stats(0).stolen_by[same_cache], 5u);
+  EXPECT_EQ(pool->Stats(0).acquired_by_steal[same_cache], 1u);
+  EXPECT_EQ(pool->Stats(0).occupancy, 4u);
+  EXPECT_EQ(pool->Stats(1).stolen_from[same_cache], 5u);
+  EXPECT_EQ(pool->Stats(1).occupancy, 5u);
+  // Node 1 is robbed only when node 0 has nothing left.
+  const auto remote = static_cast<std::size_t>(StealDistance::kRemoteNode);
+  for (int i = 0; i < 9; ++i) {
+    ASSERT_NE(pool->Pop(0), kNoHandle);
+    ASSERT_EQ(pool->Stats(0).stolen_by[remote], 0u);
+  }
+  ASSERT_NE(pool->Pop(0), kNoHandle);
+  EXPECT_GT(pool->Stats(0).stolen_by[remote], 0u);
+  ExpectBalanced(*pool);
+}
+
+TEST(Pool, BatchTakesAllOrAtLeastTheMinimumOrNothing) {
+  const auto pool = MakePool(10, FlatSlots(2));
+  std::vector<Handle> out(8);
+  EXPECT_EQ(pool->PopBatch(0, out, 8), 8u);
+  EXPECT_EQ(std::set<Handle>(out.begin(), out.end()).size(), 8u);
+  std::vector<Handle> more(8);
+  EXPECT_EQ(pool->PopBatch(0, more, 3), 0u) << "two are free, three were the least";
+  EXPECT_EQ(pool->free(), 2u) << "a refused batch keeps nothing";
+  EXPECT_EQ(pool->PopBatch(0, more, 2), 2u);
+  pool->PushBatch(0, out);
+  EXPECT_EQ(pool->Stats(0).occupancy, 8u);
+  EXPECT_EQ(pool->PopBatch(0, out, 8), 8u);
+  EXPECT_EQ(pool->Stats(0).local_hits, 5u + 8u);
+  ExpectBalanced(*pool);
+}
+
+TEST(Pool, HandleGoesHomeToItsNodeOnlyWhenAskedTo) {
+  const Topology machine = FakeMachine(2, 1, 2, 1);
+  const auto slots = SlotMap::ForAllCpus(machine);
+  const auto stays = MakePool(40, slots, false);
+  stays->Push(3, stays->Pop(0));
+  EXPECT_EQ(stays->Stats(3).occupancy, 11u);
+  const auto homing = MakePool(40, slots, true);
+  const Handle handle = homing->Pop(0);
+  homing->Push(3, handle);
+  EXPECT_EQ(homing->Stats(3).occupancy, 10u);
+  EXPECT_EQ(homing->Stats(0).occupancy, 10u);
+  const std::vector<Handle> one = {homing->Pop(1)};
+  homing->PushBatch(0, one);  // the same node: stays with the pusher
+  EXPECT_EQ(homing->Stats(0).occupancy, 11u);
+}
+
+TEST(Pool, IsEmptyUntilItsSlotsAreAttached) {
+  std::string why;
+  const auto pool = Pool::Create({.capacity = 4, .slots = FlatSlots(2)}, why);
+  ASSERT_NE(pool, nullptr) << why;
+  pool->Attach(1);
+  EXPECT_EQ(pool->free(), 2u);
+  EXPECT_NE(pool->Pop(1), kNoHandle);
+  EXPECT_NE(pool->Pop(1), kNoHandle);
+  EXPECT_EQ(pool->Pop(1), kNoHandle);
+  pool->Attach(0);
+  EXPECT_NE(pool->Pop(1), kNoHandle);
+}
+
+TEST(Pool, MoreSlotsThanHandlesStillGivesThemAll) {
+  const auto pool = MakePool(3, FlatSlots(8));
+  std::set<Handle> seen;
+  for (int i = 0; i < 3; ++i) seen.insert(pool->Pop(5));
+  EXPECT_EQ(seen, (std::set<Handle>{0, 1, 2}));
+  EXPECT_EQ(pool->Pop(5), kNoHandle);
+}
+
+TEST(Pool, DrainTakesEveryFreeHandle) {
+  const auto pool = MakePool(50, FlatSlots(4));
+  (void)pool->Pop(0);
+  EXPECT_EQ(pool->Drain(), 49u);
+  EXPECT_EQ(pool->Pop(2), kNoHandle);
+}
+
+TEST(Pool, TakesTheKernelsLargestCapacity) {
+  const auto pool = MakePool(kMaxCapacity, FlatSlots(2));
+  EXPECT_EQ(pool->free(), uint64_t{kMaxCapacity});
+  EXPECT_EQ(pool->Drain(), kMaxCapacity);
+}
+
+using PoolDeathTest = ::testing::Test;
+
+TEST(PoolDeathTest, PushOutOfRangeEndsTheProcess) {
+  const auto pool = MakePool(4, FlatSlots(1));
+  EXPECT_DEATH(pool->Push(0, 4), "a handle is below the capacity");
+}
+
+TEST(PoolDeathTest, DoublePushIsCaughtInTheCheckedBuild) {
+  if (!kObjpoolChecked) return;
+  const auto pool = MakePool(4, FlatSlots(1));
+  EXPECT_DEATH(pool->Push(0, 2), "a handle that is free is not pushed");
+}
+
+}  // namespace
+}  // namespace objpool
