@@ -20,7 +20,9 @@ constexpr uint32_t kMaxStolen = 64;
 
 using DistanceCounters = std::array<base::Counter, kStealDistances>;
 
-std::size_t Index(StealDistance distance) { return static_cast<std::size_t>(distance); }
+std::size_t Index(StealDistance distance) {
+  return static_cast<std::size_t>(distance);
+}
 
 SlotStats::ByDistance Values(const DistanceCounters& counters) {
   SlotStats::ByDistance out{};
@@ -30,8 +32,8 @@ SlotStats::ByDistance Values(const DistanceCounters& counters) {
 
 }  // namespace
 
-// All members are guarded by `lock`; what other threads may read without it is atomic. Padded so that
-// the owner of one slot does not slow its neighbour.
+// All members are guarded by `lock`; what other threads may read without it is atomic. Padded so
+// that the owner of one slot does not slow its neighbour.
 struct alignas(base::kCacheLineBytes) Pool::Slot {
   std::mutex lock;
   Handle head = kNoHandle;
@@ -181,8 +183,8 @@ Handle Pool::Pop(SlotId slot) {
   return PopFromAll(slot, {&handle, 1}, 1) == 1 ? handle : kNoHandle;
 }
 
-// Moves half of the victim's handles, rounded up, to the thief, and gives one of them out. Both locks
-// are held.
+// Moves half of the victim's handles, rounded up, to the thief, and gives one of them out. Both
+// locks are held.
 Handle Pool::Steal(Slot& thief, Slot& victim, StealDistance distance) {
   const uint32_t take = std::min(kMaxStolen, (victim.size() + 1) / 2);
   if (take == 0) return kNoHandle;
@@ -212,8 +214,8 @@ uint32_t Pool::PopBatch(SlotId slot, std::span<Handle> out, uint32_t min_count) 
   return PopFromAll(slot, out, min_count);
 }
 
-// Decides under all locks, so that a "too few" is true of one instant (I5) and two half-served batches
-// never starve each other.
+// Decides under all locks, so that a "too few" is true of one instant (I5) and two half-served
+// batches never starve each other.
 uint32_t Pool::PopFromAll(SlotId slot, std::span<Handle> out, uint32_t min_count) {
   Slot& own = Own(slot);
   const AllLocked all(*this);

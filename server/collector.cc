@@ -1,0 +1,34 @@
+#include "server/collector.h"
+
+#include "server/metrics/families.h"
+#include "server/metrics/process_metrics.h"
+
+namespace objpool::server {
+
+using metrics::FamilyBuilder;
+
+std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
+  std::vector<prometheus::MetricFamily> families;
+  families.push_back(FamilyBuilder::Gauge("objpool_build_info", "Always 1; what runs.")
+                         .Add(1, {{"version", OBJPOOL_VERSION},
+                                  {"engine", sources.engine.name()},
+                                  {"grpc_version", sources.engine.version()},
+                                  {"pool_engine", Pool::engine()}})
+                         .Take());
+  FamilyBuilder topology = FamilyBuilder::Gauge(
+      "objpool_topology_info", "Always 1; the CPU and the NUMA node of each worker.");
+  for (SlotId worker = 0; worker < sources.slots.slots(); ++worker) {
+    const Cpu& cpu = sources.slots.owner(worker);
+    topology.Add(1, {{"worker", std::to_string(worker)},
+                     {"cpu", std::to_string(cpu.os_index)},
+                     {"node", std::to_string(cpu.node)}});
+  }
+  families.push_back(topology.Take());
+  AppendPoolMetrics(sources, families);
+  AppendLeaseMetrics(sources, families);
+  AppendRpcMetrics(sources, families);
+  metrics::AppendProcessMetrics(families);
+  return families;
+}
+
+}  // namespace objpool::server

@@ -1,0 +1,39 @@
+// Collector: everything that /metrics shows, read from the cells of the workers at each scrape.
+//
+// It writes nothing and takes no lock that a worker takes; each value is some recent one. The
+// names, their meaning and their labels are documented in server/README.md.
+#pragma once
+
+#include <prometheus/metric_family.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pool/slot_map.h"
+#include "server/rpc/engine.h"
+#include "server/rpc/method_table.h"
+#include "server/service/pool_set.h"
+
+namespace objpool::server {
+
+// Where the numbers are; all of it outlives the collector.
+struct CollectorSources {
+  const PoolSet& pools;
+  const SlotMap& slots;
+  const rpc::MethodTable& methods;
+  const rpc::Engine& engine;
+};
+
+// Every family, those of the process included. Any thread.
+[[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
+
+// Its parts: what pools and slots hold and hand over; what became of grants; calls and workers.
+void AppendPoolMetrics(const CollectorSources& sources,
+                       std::vector<prometheus::MetricFamily>& families);
+void AppendLeaseMetrics(const CollectorSources& sources,
+                        std::vector<prometheus::MetricFamily>& families);
+void AppendRpcMetrics(const CollectorSources& sources,
+                      std::vector<prometheus::MetricFamily>& families);
+
+}  // namespace objpool::server

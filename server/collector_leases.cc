@@ -1,0 +1,123 @@
+// What became of grants.
+#include <array>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/collector.h"
+#include "server/lease/lease_stats.h"
+#include "server/metrics/families.h"
+
+namespace objpool::server {
+namespace {
+
+using lease::Outcome;
+using metrics::FamilyBuilder;
+
+constexpr double kSecondsPerMs = 1e-3;
+
+// Sums the histograms of all workers of a pool, and scales the unit to seconds.
+template <std::size_t kBounds>
+class HistogramSum {
+ public:
+  void Add(const base::Histogram<kBounds>& histogram) {
+    for (std::size_t i = 0; i <= kBounds; ++i) buckets_[i] += histogram.buckets()[i].value();
+    for (std::size_t i = 0; i < kBounds; ++i) {
+      bounds_[i] = static_cast<double>(histogram.bounds()[i]) * kSecondsPerMs;
+    }
+    sum_ += histogram.sum();
+  }
+  void WriteTo(FamilyBuilder& family, const std::string& pool) const {
+    std::array<uint64_t, kBounds> cumulative;
+    uint64_t count = 0;
+    for (std::size_t i = 0; i < kBounds; ++i) cumulative[i] = count += buckets_[i];
+    count += buckets_[kBounds];
+    family.AddHistogram(bounds_, cumulative, static_cast<double>(sum_) * kSecondsPerMs, count,
+                        {{"pool", pool}});
+  }
+
+ private:
+  std::array<double, kBounds> bounds_{};
+  std::array<uint64_t, kBounds + 1> buckets_{};
+  uint64_t sum_ = 0;
+};
+
+// Outcomes that refuse, as metrics name them. kOk is none.
+constexpr std::array<std::pair<Outcome, const char*>, 6> kRefusals = {
+    {{Outcome::kAlreadyReturned, "already_returned"},
+     {Outcome::kReturned, "returned"},
+     {Outcome::kExpired, "expired"},
+     {Outcome::kStaleFence, "stale_fence"},
+     {Outcome::kNotHolder, "not_holder"},
+     {Outcome::kBadHandle, "bad_handle"}}};
+
+void AddRefusals(const NamedPool& pool, uint32_t workers, FamilyBuilder& family) {
+  const auto add = [&](const char* verb, const char* reason, auto count_of) {
+    uint64_t sum = 0;
+    for (SlotId worker = 0; worker < workers; ++worker) sum += count_of(pool.leases->cell(worker));
+    family.Add(sum, {{"pool", pool.spec.name}, {"verb", verb}, {"reason", reason}});
+  };
+  add("lease", "exhausted", [](const lease::LeaseCell& cell) { return cell.exhausted.value(); });
+  for (const auto& [outcome, reason] : kRefusals) {
+    const auto index = static_cast<std::size_t>(outcome);
+    if (outcome != Outcome::kReturned) {
+      add("return", reason,
+          [index](const lease::LeaseCell& cell) { return cell.returns[index].value(); });
+    }
+    if (outcome != Outcome::kAlreadyReturned) {
+      add("renew", reason,
+          [index](const lease::LeaseCell& cell) { return cell.renewals[index].value(); });
+    }
+  }
+}
+
+struct LeaseFamilies {
+  FamilyBuilder granted = FamilyBuilder::Counter("objpool_leases_granted_total", "Grants made.");
+  FamilyBuilder renewed = FamilyBuilder::Counter("objpool_leases_renewed_total", "Renewals made.");
+  FamilyBuilder returned = FamilyBuilder::Counter("objpool_leases_returned_total",
+                                                  "Grants that ended because they were returned.");
+  FamilyBuilder expired = FamilyBuilder::Counter("objpool_leases_expired_total",
+                                                 "Grants that ended because their time was over.");
+  FamilyBuilder active = FamilyBuilder::Gauge("objpool_leases_active", "Grants that run.");
+  FamilyBuilder refusals = FamilyBuilder::Counter(
+      "objpool_lease_refusals_total",
+      "Calls (verb lease) or grants (verbs return, renew) that were refused, by reason.");
+  FamilyBuilder hold = FamilyBuilder::Histogram(
+      "objpool_lease_hold_seconds", "How long handles were held, from grant to return or expiry.");
+  FamilyBuilder lag = FamilyBuilder::Histogram(
+      "objpool_lease_expiry_lag_seconds", "How long after its deadline a grant was taken back.");
+
+  void Add(const NamedPool& pool, uint32_t workers) {
+    const std::string& name = pool.spec.name;
+    const lease::LeaseTotals totals = pool.leases->Totals();
+    granted.Add(totals.granted, {{"pool", name}});
+    renewed.Add(totals.renewed, {{"pool", name}});
+    returned.Add(totals.returned, {{"pool", name}});
+    expired.Add(totals.expired, {{"pool", name}});
+    active.Add(totals.active(), {{"pool", name}});
+    AddRefusals(pool, workers, refusals);
+    HistogramSum<lease::kHoldBounds.size()> hold_sum;
+    HistogramSum<lease::kExpiryLagBounds.size()> lag_sum;
+    for (SlotId worker = 0; worker < workers; ++worker) {
+      hold_sum.Add(pool.leases->cell(worker).hold);
+      lag_sum.Add(pool.leases->cell(worker).expiry_lag);
+    }
+    hold_sum.WriteTo(hold, name);
+    lag_sum.WriteTo(lag, name);
+  }
+};
+
+}  // namespace
+
+void AppendLeaseMetrics(const CollectorSources& sources,
+                        std::vector<prometheus::MetricFamily>& families) {
+  LeaseFamilies all;
+  for (const NamedPool& pool : sources.pools.pools()) all.Add(pool, sources.slots.slots());
+  for (FamilyBuilder* const family : {&all.granted, &all.renewed, &all.returned, &all.expired,
+                                      &all.active, &all.refusals, &all.hold, &all.lag}) {
+    families.push_back(family->Take());
+  }
+}
+
+}  // namespace objpool::server

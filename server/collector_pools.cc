@@ -1,0 +1,144 @@
+// What pools and slots hold, and how handles move between them.
+#include <array>
+#include <string>
+#include <vector>
+
+#include "server/collector.h"
+#include "server/metrics/families.h"
+
+namespace objpool::server {
+namespace {
+
+using metrics::FamilyBuilder;
+using metrics::Labels;
+
+// Above so many pairs of pool and CPU, the CPUs of a node are one row, so that a scrape stays
+// small.
+constexpr std::size_t kMaxCpuRows = 4096;
+
+// Slots that share their labels.
+struct Row {
+  std::string cpu;  // "all" for a node's sum
+  std::string node;
+  std::vector<SlotId> slots;
+
+  [[nodiscard]] Labels WithPool(const std::string& pool) const {
+    return {{"pool", pool}, {"cpu", cpu}, {"node", node}};
+  }
+};
+
+std::vector<Row> RowsFor(const SlotMap& map, std::size_t pools) {
+  const bool by_node = pools * map.slots() > kMaxCpuRows;
+  std::vector<Row> rows;
+  for (SlotId slot = 0; slot < map.slots(); ++slot) {
+    const Cpu& cpu = map.owner(slot);
+    const std::string node = std::to_string(cpu.node);
+    if (!by_node || rows.empty() || rows.back().node != node) {
+      rows.push_back({by_node ? "all" : std::to_string(cpu.os_index), node, {}});
+    }
+    rows.back().slots.push_back(slot);
+  }
+  return rows;
+}
+
+// Which distances there are between the slots of this machine: series of others would stay 0.
+std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
+  std::array<bool, kStealDistances> present{};
+  for (SlotId slot = 0; slot < map.slots(); ++slot) {
+    for (const StealTarget& target : map.order(slot)) {
+      present[static_cast<std::size_t>(target.distance)] = true;
+    }
+  }
+  return present;
+}
+
+SlotStats SumOf(const Pool& pool, const Row& row) {
+  SlotStats sum;
+  for (const SlotId slot : row.slots) {
+    const SlotStats stats = pool.Stats(slot);
+    sum.occupancy += stats.occupancy;
+    sum.pushes += stats.pushes;
+    sum.local_hits += stats.local_hits;
+    sum.misses += stats.misses;
+    for (std::size_t d = 0; d < kStealDistances; ++d) {
+      sum.acquired_by_steal[d] += stats.acquired_by_steal[d];
+      sum.stolen_by[d] += stats.stolen_by[d];
+      sum.stolen_from[d] += stats.stolen_from[d];
+    }
+  }
+  return sum;
+}
+
+struct SlotFamilies {
+  FamilyBuilder occupancy = FamilyBuilder::Gauge("objpool_slot_occupancy_handles",
+                                                 "Free handles in the slot of this CPU.");
+  FamilyBuilder acquires = FamilyBuilder::Counter(
+      "objpool_acquires_total",
+      "Handles that went to clients, by where they were: in the worker's own slot, or stolen.");
+  FamilyBuilder pushes =
+      FamilyBuilder::Counter("objpool_slot_pushes_total", "Handles that came back to this slot.");
+  FamilyBuilder misses =
+      FamilyBuilder::Counter("objpool_slot_misses_total",
+                             "Pops by this worker that found too few handles in the whole pool.");
+  FamilyBuilder stolen_by =
+      FamilyBuilder::Counter("objpool_handles_stolen_by_total",
+                             "Handles that this worker took out of other slots, by distance.");
+  FamilyBuilder stolen_from =
+      FamilyBuilder::Counter("objpool_handles_stolen_from_total",
+                             "Handles that other workers took out of this slot, by distance.");
+
+  void Add(const std::string& pool, const Row& row, const SlotStats& stats,
+           const std::array<bool, kStealDistances>& distances) {
+    const Labels labels = row.WithPool(pool);
+    const auto with = [&labels](const char* name, std::string value) {
+      Labels more = labels;
+      more.push_back({name, std::move(value)});
+      return more;
+    };
+    occupancy.Add(stats.occupancy, labels);
+    pushes.Add(stats.pushes, labels);
+    misses.Add(stats.misses, labels);
+    acquires.Add(stats.local_hits, with("source", "local"));
+    for (std::size_t d = 0; d < kStealDistances; ++d) {
+      if (!distances[d]) continue;
+      const std::string name = kStealDistanceNames[d];
+      acquires.Add(stats.acquired_by_steal[d], with("source", "steal_" + name));
+      stolen_by.Add(stats.stolen_by[d], with("distance", name));
+      stolen_from.Add(stats.stolen_from[d], with("distance", name));
+    }
+  }
+};
+
+}  // namespace
+
+void AppendPoolMetrics(const CollectorSources& sources,
+                       std::vector<prometheus::MetricFamily>& families) {
+  FamilyBuilder capacity =
+      FamilyBuilder::Gauge("objpool_pool_capacity_handles", "Handles of the pool.");
+  FamilyBuilder free =
+      FamilyBuilder::Gauge("objpool_pool_free_handles", "Handles of the pool that are free.");
+  SlotFamilies slots;
+  const std::vector<Row> rows = RowsFor(sources.slots, sources.pools.pools().size());
+  const auto distances = DistancesOf(sources.slots);
+  for (const NamedPool& named : sources.pools.pools()) {
+    const std::string& name = named.spec.name;
+    uint64_t free_here = 0;
+    for (const Row& row : rows) {
+      const SlotStats stats = SumOf(named.leases->pool(), row);
+      free_here += stats.occupancy;
+      slots.Add(name, row, stats, distances);
+    }
+    capacity.Add(named.capacity(), {{"pool", name}});
+    free.Add(free_here, {{"pool", name}});
+  }
+  for (FamilyBuilder* const family :
+       {&capacity, &free, &slots.occupancy, &slots.acquires, &slots.pushes, &slots.misses}) {
+    families.push_back(family->Take());
+  }
+  if (sources.slots.slots() > 1) {  // a lone worker has nobody to steal from
+    families.push_back(slots.stolen_by.Take());
+    families.push_back(slots.stolen_from.Take());
+  }
+}
+
+}  // namespace objpool::server

@@ -1,0 +1,69 @@
+#include "server/config/check.h"
+
+#include <string>
+
+#include "server/config/duration.h"
+
+namespace objpool::server {
+namespace {
+
+constexpr uint32_t kMaxWorkers = 1024;
+constexpr DurationRange kShutdownGrace = {0, 300'000};
+
+// The fallback when `text` is empty or wrong.
+Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback, bool allow_beyond_host,
+                       std::string_view key, ConfigErrors& errors) {
+  if (text.empty()) return fallback;
+  std::string why;
+  std::optional<Endpoint> endpoint = ParseEndpoint(text, why);
+  if (!endpoint) {
+    errors.AddLimit(key, "HOST:PORT", Quoted(text) + ": " + why);
+    return fallback;
+  }
+  if (!allow_beyond_host && !IsLoopback(endpoint->host)) {
+    errors.AddLimit(key,
+                    "on 127.0.0.0/8, [::1] or localhost, because it is not encrypted "
+                    "(insecure_allow_plaintext: true allows it)",
+                    Quoted(text));
+  }
+  return *std::move(endpoint);
+}
+
+}  // namespace
+
+std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, ConfigErrors& errors) {
+  Config config;
+  const bool beyond_host = message.insecure_allow_plaintext();
+  config.insecure_allow_plaintext = beyond_host;
+  config.listen = CheckEndpoint(message.listen(), config.listen, beyond_host, "listen", errors);
+  if (message.metrics_listen() == "off") {
+    config.metrics_listen.reset();
+  } else {
+    config.metrics_listen = CheckEndpoint(message.metrics_listen(), *config.metrics_listen,
+                                          beyond_host, "metrics_listen", errors);
+  }
+  if (config.metrics_listen == config.listen && config.listen.port != 0) {
+    errors.AddLimit("metrics_listen", "another address than listen",
+                    Quoted(FormatEndpoint(config.listen)) + " too");
+  }
+  config.ready_file = message.ready_file();
+  if (config.ready_file.find('\0') != std::string::npos) {
+    errors.AddLimit("ready_file", "a path without NUL bytes", Quoted(config.ready_file));
+  }
+  config.workers = message.workers();
+  if (config.workers > kMaxWorkers) {
+    errors.AddLimit("workers", "0 (automatic) or 1 .. " + std::to_string(kMaxWorkers),
+                    std::to_string(config.workers));
+  }
+  if (message.has_shutdown_grace()) {
+    const std::optional<int64_t> ms =
+        CheckDuration(message.shutdown_grace(), kShutdownGrace, "shutdown_grace", errors);
+    if (ms) config.shutdown_grace = std::chrono::milliseconds(*ms);
+  }
+  if (message.has_reflection()) config.reflection = message.reflection();
+  config.pools = CheckPools(message.pools(), errors);
+  if (!errors.empty()) return std::nullopt;
+  return config;
+}
+
+}  // namespace objpool::server

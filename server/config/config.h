@@ -1,0 +1,66 @@
+// Config: what the server was told to be, checked and with every default filled in.
+//
+// A value that does not change once it was made; each room takes only its own part. The keys, their
+// units, ranges and defaults are documented in proto/objpool/config/v1/server_config.proto;
+// file.h makes one of a file, flags.h of a command line.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "server/config/endpoint.h"
+
+namespace objpool::server {
+
+// The handles are the integers first, first + 1, ...
+struct IdsSpec {
+  int64_t first = 0;
+  uint32_t count = 0;
+
+  bool operator==(const IdsSpec&) const = default;
+};
+
+// The handles are these words.
+struct LabelsSpec {
+  std::vector<std::string> labels;
+
+  bool operator==(const LabelsSpec&) const = default;
+};
+
+// The handles are pieces of memory.
+struct BuffersSpec {
+  uint32_t count = 0;
+  uint64_t size_bytes = 0;
+
+  bool operator==(const BuffersSpec&) const = default;
+};
+
+struct PoolSpec {
+  std::string name;
+  std::variant<IdsSpec, LabelsSpec, BuffersSpec> kind;
+  // 1 <= ttl_min_ms <= ttl_default_ms <= ttl_max_ms <= 7 days
+  uint32_t ttl_min_ms = 1;
+  uint32_t ttl_default_ms = 30'000;
+  uint32_t ttl_max_ms = 3'600'000;
+
+  bool operator==(const PoolSpec&) const = default;
+};
+
+struct Config {
+  Endpoint listen{"127.0.0.1", 7420};
+  std::optional<Endpoint> metrics_listen = Endpoint{"127.0.0.1", 9742};  // none: not served
+  std::string ready_file;                                                // empty: not written
+  bool insecure_allow_plaintext = false;
+  uint32_t workers = 0;  // 0: one for each usable CPU
+  std::chrono::milliseconds shutdown_grace{5'000};
+  bool reflection = true;
+  std::vector<PoolSpec> pools;  // 1 .. 1024, no two of one name
+
+  bool operator==(const Config&) const = default;
+};
+
+}  // namespace objpool::server

@@ -1,0 +1,44 @@
+// Reads a configuration from text format or JSON and writes it as text format.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server/config/config.h"
+#include "server/config/errors.h"
+
+namespace objpool::server {
+
+enum class ConfigSyntax { kText, kJson };
+
+// What a command line puts in the place of what the file says; the file's own value is then not
+// looked at, right or wrong.
+struct ConfigOverrides {
+  std::optional<std::string> listen;
+  std::optional<std::string> metrics_listen;
+  std::optional<std::string> ready_file;
+  std::optional<bool> insecure_allow_plaintext;
+  std::optional<uint32_t> workers;
+  std::optional<std::chrono::milliseconds> shutdown_grace;
+  std::optional<bool> reflection;
+};
+
+// None when it added to `errors`. `name` says where the text is from and stands before what is
+// wrong with its syntax.
+[[nodiscard]] std::optional<Config> ParseConfig(std::string_view text, ConfigSyntax syntax,
+                                                std::string_view name,
+                                                const ConfigOverrides& overrides,
+                                                ConfigErrors& errors);
+
+// The same of a file of at most 64 MiB: JSON when its name ends in ".json", text format otherwise.
+[[nodiscard]] std::optional<Config> LoadConfig(const std::string& path,
+                                               const ConfigOverrides& overrides,
+                                               ConfigErrors& errors);
+
+// As text format, with all defaults written out; ParseConfig gives back an equal one.
+[[nodiscard]] std::string PrintConfig(const Config& config);
+
+}  // namespace objpool::server

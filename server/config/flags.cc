@@ -1,0 +1,130 @@
+#include "server/config/flags.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <vector>
+
+#include "server/config/duration.h"
+#include "server/config/file.h"
+
+namespace objpool::server {
+namespace {
+
+constexpr int kBadUse = 2;
+constexpr const char* kFooter =
+    "A flag overrides the key of the same name in FILE; hyphens may stand for its underscores.\n"
+    "Example: objpoold --config deploy/objpoold.textproto --workers 2";
+
+struct Flags {
+  std::string config;
+  ConfigOverrides overrides;
+  std::optional<std::string> shutdown_grace;
+  bool check_config = false;
+  bool print_config = false;
+};
+
+// Sets `target` only where the flag is given, which the parser counts: below zero for "=false".
+std::function<void(int64_t)> Setter(std::optional<bool>& target) {
+  return [&target](int64_t count) { target = count > 0; };
+}
+
+void Define(CLI::App& app, Flags& flags) {
+  ConfigOverrides& overrides = flags.overrides;
+  app.add_option("--config", flags.config,
+                 "Configuration: text format, or JSON where the name ends in .json")
+      ->type_name("FILE");
+  app.add_option("--listen", overrides.listen, "Where gRPC is served; port 0 takes a free one")
+      ->type_name("HOST:PORT");
+  app.add_option("--metrics_listen", overrides.metrics_listen,
+                 "Where Prometheus metrics are served; \"off\" serves none")
+      ->type_name("HOST:PORT");
+  app.add_option("--ready_file", overrides.ready_file, "Written once the server serves, as JSON")
+      ->type_name("FILE");
+  app.add_option("--workers", overrides.workers, "Worker threads; 0 is automatic")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024));
+  app.add_option("--shutdown_grace", flags.shutdown_grace,
+                 "How long calls may go on after SIGTERM, as in 500ms, 5s or 1m")
+      ->type_name("TIME");
+  app.add_flag("--insecure_allow_plaintext", Setter(overrides.insecure_allow_plaintext),
+               "Serve beyond this host without encryption");
+  app.add_flag("--reflection", Setter(overrides.reflection),
+               "Serve gRPC reflection; =false serves none");
+  app.add_flag("--check_config", flags.check_config, "Check the configuration, print ok and end");
+  app.add_flag("--print_config", flags.print_config,
+               "Print the configuration in effect and end; --config reads it");
+  app.set_version_flag("--version", "objpoold " OBJPOOL_VERSION, "Print the version and end");
+  app.footer(kFooter);
+}
+
+// The arguments, last one first as the parser wants them, with underscores in the names of flags.
+std::vector<std::string> Arguments(int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  for (std::string& argument : arguments) {
+    if (!argument.starts_with("--")) continue;
+    const auto end = std::find(argument.begin() + 2, argument.end(), '=');
+    std::replace(argument.begin() + 2, end, '-', '_');
+  }
+  std::ranges::reverse(arguments);
+  return arguments;
+}
+
+Exit Refuse(const std::vector<std::string>& lines) {
+  Exit exit{.code = kBadUse, .out = "", .err = ""};
+  for (const std::string& line : lines) exit.err += "objpoold: " + line + "\n";
+  return exit;
+}
+
+std::variant<Config, Exit> Load(Flags& flags) {
+  ConfigErrors errors;
+  if (flags.shutdown_grace) {
+    const std::optional<int64_t> ms = ParseDurationMs(*flags.shutdown_grace);
+    if (ms) {
+      flags.overrides.shutdown_grace = std::chrono::milliseconds(*ms);
+    } else {
+      errors.AddLimit("shutdown_grace", "a number with its unit, as in 500ms, 5s or 1m",
+                      Quoted(*flags.shutdown_grace));
+    }
+  }
+  std::optional<Config> config = LoadConfig(flags.config, flags.overrides, errors);
+  if (!errors.empty()) return Refuse(errors.Lines());
+  if (flags.check_config) return Exit{.code = 0, .out = "ok\n", .err = ""};
+  if (flags.print_config) return Exit{.code = 0, .out = PrintConfig(*config), .err = ""};
+  return *std::move(config);
+}
+
+}  // namespace
+
+std::variant<Config, Exit> ParseCommandLine(int argc, const char* const* argv) {
+  CLI::App app("Leases pooled handles over gRPC.", "objpoold");
+  Flags flags;
+  Define(app, flags);
+  try {
+    app.parse(Arguments(argc, argv));
+  } catch (const CLI::CallForHelp&) {
+    return Exit{.code = 0, .out = app.help(), .err = ""};
+  } catch (const CLI::CallForVersion& version) {
+    return Exit{.code = 0, .out = std::string(version.what()) + "\n", .err = ""};
+  } catch (const CLI::ParseError& error) {
+    return Refuse({std::string(error.what()) + "; try objpoold --help"});
+  } catch (const std::logic_error&) {
+    // The parser reads what follows the '=' of a switch with std::stoll and lets its error out.
+    return Refuse(
+        {"--reflection and --insecure_allow_plaintext take =true or =false, or nothing; "
+         "try objpoold --help"});
+  }
+  if (flags.config.empty()) {
+    return Refuse(
+        {"--config FILE is missing, which says what pools to serve; for example: "
+         "objpoold --config deploy/objpoold.textproto"});
+  }
+  return Load(flags);
+}
+
+}  // namespace objpool::server

@@ -1,0 +1,23 @@
+// The ready file: there, and whole, for as long as the server serves.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+namespace objpool::server {
+
+// {"pid": N, "listen": "HOST:PORT", "metrics": "HOST:PORT"} and a newline. An empty `metrics` is
+// written as "off".
+[[nodiscard]] std::string ReadyFileJson(pid_t pid, std::string_view listen,
+                                        std::string_view metrics);
+
+// Puts a file with `json` at `path` in one step: who reads it sees what was there before or all of
+// it. False, with `why`, when it cannot.
+[[nodiscard]] bool WriteReadyFile(const std::string& path, std::string_view json, std::string& why);
+
+// True also when there is none.
+[[nodiscard]] bool RemoveReadyFile(const std::string& path, std::string& why);
+
+}  // namespace objpool::server

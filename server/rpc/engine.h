@@ -1,0 +1,63 @@
+// Engine: the transport behind the seam. It owns the workers: one thread each, pinned to one CPU,
+// which polls its own events and runs the handlers of its own calls.
+//
+// A second engine can stand beside the first by offering the same function as StartGrpcEngine.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/rpc/boot_clock.h"
+#include "server/rpc/method_table.h"
+#include "server/rpc/worker_stats.h"
+
+namespace objpool::rpc {
+
+struct EngineOptions {
+  std::string host = "127.0.0.1";  // an address, without brackets
+  uint16_t port = 0;               // 0: any that is free
+  // The CPU of each worker, by the operating system's number; empty: the worker is not pinned.
+  std::vector<std::optional<uint32_t>> worker_cpus;
+  // Requests longer than this are refused with RESOURCE_EXHAUSTED.
+  std::size_t max_request_bytes = 256 * 1024;
+  // A call whose request has not arrived whole after this is cancelled.
+  std::chrono::milliseconds request_timeout{10'000};
+};
+
+// What the owner does on the workers' threads.
+struct WorkerHooks {
+  // Once, on the pinned thread, before its first call. False stops the start, with `why`.
+  std::function<bool(uint32_t worker, std::string& why)> on_start;
+  // After every turn of the loop, at least every 20 ms. True asks for the next turn at once.
+  std::function<bool(uint32_t worker, BootNs now)> on_turn;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  // What carries the calls: "grpc", and the version of that: "1.51.1".
+  [[nodiscard]] virtual std::string name() const = 0;
+  [[nodiscard]] virtual std::string version() const = 0;
+  // Where it listens: "127.0.0.1:7420".
+  [[nodiscard]] virtual std::string address() const = 0;
+  [[nodiscard]] virtual uint32_t workers() const = 0;
+  [[nodiscard]] virtual const WorkerStats& stats(uint32_t worker) const = 0;
+  // Why the worker is not pinned; empty when it is, or need not be.
+  [[nodiscard]] virtual std::string pin_error(uint32_t worker) const = 0;
+  // Takes no new connections and calls, lets those under way end for at most `grace`, cancels the
+  // rest and joins the workers. Once, by any thread but a worker's.
+  virtual void Stop(std::chrono::milliseconds grace) = 0;
+};
+
+// Starts to serve; `methods` must outlive the engine. Null, with `why`, when the address cannot be
+// had or a hook refuses.
+[[nodiscard]] std::unique_ptr<Engine> StartGrpcEngine(const EngineOptions& options,
+                                                      const MethodTable& methods, WorkerHooks hooks,
+                                                      std::string& why);
+
+}  // namespace objpool::rpc

@@ -1,0 +1,186 @@
+#include "server/rpc/grpc_worker.h"
+
+#include <grpc/grpc.h>
+#include <grpc/support/time.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+#include <pthread.h>
+
+#include <coroutine>
+#include <exception>
+
+#include "pool/affinity.h"
+#include "server/rpc/grpc_call.h"
+
+namespace objpool::rpc {
+namespace {
+
+constexpr BootNs kTickNs = 20'000'000;
+
+// What one client may do to a connection; see the README of this room for what gRPC cannot bound.
+void SetLimits(grpc::ServerBuilder& builder, const EngineOptions& options) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 256);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5000);
+  // Clients that look after their connections ping about every half minute, also without calls.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+}
+
+}  // namespace
+
+// A loop's frame frees itself when it ends; the worker counts them.
+struct GrpcWorker::Loop {
+  struct promise_type {
+    Loop get_return_object() const noexcept { return {}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+  };
+};
+
+GrpcWorker::GrpcWorker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
+                       const WorkerHooks& hooks)
+    : index_(index),
+      options_(options),
+      methods_(methods),
+      hooks_(hooks),
+      request_timeout_ns_(
+          static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
+      stats_(methods.methods().size()) {
+  calls_.reserve(kMaxLoops);
+}
+
+GrpcWorker::~GrpcWorker() = default;
+
+bool GrpcWorker::Prepare(std::string& why) {
+  thread_ = std::thread([this] { Run(); });
+  prepared_.wait();
+  why = start_error_;
+  return start_error_.empty();
+}
+
+uint16_t GrpcWorker::Listen(const std::string& host, uint16_t port, std::string& why) {
+  const std::string name = host.find(':') == std::string::npos ? host : "[" + host + "]";
+  const std::string address = name + ":" + std::to_string(port);
+  int bound = 0;
+  grpc::ServerBuilder builder;
+  SetLimits(builder, options_);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
+  builder.RegisterAsyncGenericService(&service_);
+  queue_ = builder.AddCompletionQueue();
+  server_ = builder.BuildAndStart();
+  if (server_ != nullptr && bound > 0) return static_cast<uint16_t>(bound);
+  why = "cannot listen on " + address;
+  return 0;
+}
+
+void GrpcWorker::Serve() {
+  go_.store(1, std::memory_order_release);
+  go_.notify_one();
+}
+
+// The order is gRPC's: first the server fails the arrivals that loops wait for, then the loops end,
+// then the queue may go.
+void GrpcWorker::Stop(std::chrono::system_clock::time_point deadline) {
+  if (!thread_.joinable()) return;
+  if (go_.load(std::memory_order_relaxed) == 1) {
+    server_->Shutdown(deadline);
+    loops_ended_.wait();
+  } else {
+    if (server_ != nullptr) server_->Shutdown(deadline);
+    go_.store(-1, std::memory_order_release);
+    go_.notify_one();
+  }
+  if (queue_ != nullptr) queue_->Shutdown();
+  thread_.join();
+}
+
+void GrpcWorker::Run() {
+  pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
+  if (const auto cpu = options_.worker_cpus[index_]) {
+    stats_.pinned.store(PinThisThread(*cpu, pin_error_), std::memory_order_relaxed);
+  }
+  if (!hooks_.on_start(index_, start_error_) && start_error_.empty()) {
+    start_error_ = "worker " + std::to_string(index_) + " could not start";
+  }
+  prepared_.count_down();
+  go_.wait(0, std::memory_order_acquire);
+  if (go_.load(std::memory_order_acquire) == 1) {
+    for (std::size_t i = 0; i < kIdleLoops; ++i) StartLoop();
+  }
+  if (queue_ != nullptr) RunUntilShutdown();
+}
+
+void GrpcWorker::RunUntilShutdown() {
+  bool hurry = false;
+  bool told_end = loops_ == 0;
+  if (told_end) loops_ended_.count_down();
+  for (;;) {
+    const gpr_timespec patience =
+        hurry ? gpr_time_0(GPR_TIMESPAN) : gpr_time_from_nanos(kTickNs, GPR_TIMESPAN);
+    void* tag = nullptr;
+    bool ok = false;
+    const auto next =
+        queue_->AsyncNext(&tag, &ok, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), patience));
+    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+    now_ = BootNow();
+    stats_.turns.Add();
+    if (next == grpc::CompletionQueue::GOT_EVENT) GrpcEvent::From(tag).Complete(ok);
+    if (now_ >= next_tick_) Tick();
+    hurry = hooks_.on_turn(index_, now_);
+    if (loops_ == 0 && !told_end) {
+      told_end = true;
+      loops_ended_.count_down();
+    }
+    stats_.busy_ns.Add(BootNow() - now_);
+  }
+}
+
+void GrpcWorker::Tick() {
+  next_tick_ = now_ + kTickNs;
+  const bool stopping = stopping_.load(std::memory_order_relaxed);
+  // By index, and backwards: a handler that finishes its call here does not unregister it yet.
+  for (std::size_t i = calls_.size(); i > 0; --i) calls_[i - 1]->OnTick(now_, stopping);
+}
+
+void GrpcWorker::Register(GrpcCall& call) {
+  call.set_place(calls_.size());
+  calls_.push_back(&call);
+}
+
+void GrpcWorker::Unregister(GrpcCall& call) {
+  calls_[call.place()] = calls_.back();
+  calls_[call.place()]->set_place(call.place());
+  calls_.pop_back();
+}
+
+void GrpcWorker::StartLoop() {
+  ++loops_;
+  ServeCalls();
+}
+
+GrpcWorker::Loop GrpcWorker::ServeCalls() {
+  for (;;) {
+    GrpcCall call(*this);
+    GrpcWaiter::Awaitable event{call.waiter()};
+    ++idle_loops_;
+    call.RequestArrival();
+    while (call.arriving()) co_await event;
+    --idle_loops_;
+    if (!call.arrived()) break;  // the server is going down
+    if (idle_loops_ == 0 && loops_ < kMaxLoops) StartLoop();
+    call.Begin();
+    while (!call.over()) {
+      co_await event;
+      call.Advance();
+    }
+    if (idle_loops_ >= kIdleLoops) break;  // a burst is over
+  }
+  --loops_;
+}
+
+}  // namespace objpool::rpc

@@ -1,0 +1,98 @@
+// GrpcWorker: one pinned thread with a gRPC server, its completion queue and its calls.
+//
+// Each waiting call is a coroutine that loops: wait for an arrival, serve it, wait again. There are
+// enough of them that a burst finds one waiting, and so many at the most.
+#pragma once
+
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/rpc/engine.h"
+
+namespace objpool::rpc {
+
+class GrpcCall;
+
+class GrpcWorker {
+ public:
+  // Loops that wait for calls: one for each call of a burst, so that it is taken up in one go.
+  static constexpr std::size_t kIdleLoops = 32;
+  // Calls at the same time: far more than a worker can answer in a second's patience; the rest
+  // waits in gRPC.
+  static constexpr std::size_t kMaxLoops = 4096;
+
+  GrpcWorker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
+             const WorkerHooks& hooks);
+  ~GrpcWorker();
+
+  // In this order, all by one thread: Prepare starts the thread, pins it and runs on_start there;
+  // Listen takes the port (0: any) and returns it, 0 with `why` when it cannot; Serve lets the
+  // thread go.
+  [[nodiscard]] bool Prepare(std::string& why);
+  [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
+  void Serve();
+  // BeginStop tells streams to end; Stop waits for the calls under way until `deadline`, cancels
+  // the rest and joins. Also good for a worker that never came to serve.
+  void BeginStop() { stopping_.store(true, std::memory_order_relaxed); }
+  void Stop(std::chrono::system_clock::time_point deadline);
+
+  [[nodiscard]] WorkerStats& stats() { return stats_; }
+  [[nodiscard]] const std::string& pin_error() const { return pin_error_; }
+
+  // For its calls.
+  [[nodiscard]] uint32_t index() const { return index_; }
+  [[nodiscard]] BootNs now() const { return now_; }
+  [[nodiscard]] BootNs request_timeout_ns() const { return request_timeout_ns_; }
+  [[nodiscard]] const MethodTable& methods() const { return methods_; }
+  [[nodiscard]] grpc::AsyncGenericService& service() { return service_; }
+  [[nodiscard]] grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+  void Register(GrpcCall& call);
+  void Unregister(GrpcCall& call);
+
+ private:
+  struct Loop;  // the coroutine's return object
+  Loop ServeCalls();
+  void StartLoop();
+  void Run();
+  void RunUntilShutdown();
+  void Tick();
+
+  const uint32_t index_;
+  const EngineOptions& options_;
+  const MethodTable& methods_;
+  const WorkerHooks& hooks_;
+  const BootNs request_timeout_ns_;
+  WorkerStats stats_;
+  std::string pin_error_;
+  std::string start_error_;
+
+  grpc::AsyncGenericService service_;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  std::unique_ptr<grpc::Server> server_;
+
+  // The worker thread's own.
+  BootNs now_ = 0;
+  BootNs next_tick_ = 0;
+  std::size_t loops_ = 0;
+  std::size_t idle_loops_ = 0;
+  std::vector<GrpcCall*> calls_;
+
+  std::latch prepared_{1};     // counted down by the thread, when start_error_ is final
+  std::atomic<int> go_{0};     // 0 wait, 1 serve, -1 leave
+  std::latch loops_ended_{1};  // counted down by the thread, when no loop will ever wait again
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace objpool::rpc

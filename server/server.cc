@@ -1,0 +1,167 @@
+#include "server/server.h"
+
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "pool/affinity.h"
+#include "pool/topology.h"
+#include "server/collector.h"
+#include "server/cpu_quota.h"
+#include "server/metrics/families.h"
+#include "server/ready_file.h"
+
+namespace objpool::server {
+namespace {
+
+// Without hwloc's view of the machine, the allowed CPUs are one node without caches.
+Topology DetectTopology() {
+  std::string why;
+  if (std::optional<Topology> topology = Topology::Detect(why)) return *std::move(topology);
+  std::vector<Cpu> cpus;
+  for (const uint32_t cpu : AllowedCpus()) cpus.push_back({.os_index = cpu, .core = cpu});
+  if (cpus.empty()) cpus.emplace_back();
+  return Topology(std::move(cpus), {});
+}
+
+// Above every fence of an earlier server: nanoseconds go by faster than one handle can be leased,
+// so no grant of the past reaches a fence of the future, as long as the wall clock does not go back
+// between two starts.
+uint64_t FirstFence() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+std::string Plural(std::size_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::unique_ptr<Server> Server::Start(const Config& config, std::string& why) {
+  std::unique_ptr<Server> server(new Server(config));
+  if (!server->Plan(why) || !server->StartEngine(why) || !server->StartMetrics(why) ||
+      !server->WriteReady(why)) {
+    return nullptr;
+  }
+  return server;
+}
+
+Server::~Server() {
+  std::string why;
+  if (ready_file_written_) (void)RemoveReadyFile(config_.ready_file, why);
+}
+
+bool Server::Plan(std::string& why) {
+  auto plan = PlanWorkers(DetectTopology(), CpuQuotaCpus(), config_.workers, why);
+  if (!plan) return false;
+  plan_ = *std::move(plan);
+  pools_ = PoolSet::Create(config_.pools, plan_.slots, FirstFence(), why);
+  return pools_ != nullptr;
+}
+
+bool Server::StartEngine(std::string& why) {
+  const uint32_t workers = plan_.slots->slots();
+  lease_service_ = std::make_unique<LeaseService>(*pools_);
+  lease_service_->AddTo(methods_, workers);
+  pool_service_ = std::make_unique<PoolService>(*pools_);
+  pool_service_->AddTo(methods_, workers);
+  health_service_ = std::make_unique<HealthService>(*pools_);
+  health_service_->AddTo(methods_, workers);
+  if (config_.reflection) reflection_service_.AddTo(methods_);
+  rpc::EngineOptions options;
+  options.host = config_.listen.host;
+  options.port = config_.listen.port;
+  options.worker_cpus = plan_.cpus;
+  rpc::WorkerHooks hooks;
+  hooks.on_start = [this](uint32_t worker, std::string& reason) {
+    return pools_->Attach(worker, reason);
+  };
+  hooks.on_turn = [this](uint32_t worker, rpc::BootNs now) {
+    return pools_->Sweep(worker, now / 1'000'000);
+  };
+  engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
+  if (engine_ == nullptr) why = "listen: " + why;
+  return engine_ != nullptr;
+}
+
+bool Server::StartMetrics(std::string& why) {
+  if (!config_.metrics_listen) return true;
+  metrics::HttpEndpoint::Options options;
+  options.host = config_.metrics_listen->host;
+  options.port = config_.metrics_listen->port;
+  metrics_ = metrics::HttpEndpoint::Start(
+      options, [this](std::string_view path, std::string_view /*accept*/) { return Page(path); },
+      why);
+  if (metrics_ == nullptr) why = "metrics_listen: " + why;
+  return metrics_ != nullptr;
+}
+
+bool Server::WriteReady(std::string& why) {
+  if (config_.ready_file.empty()) return true;
+  const std::string metrics = metrics_ == nullptr ? "" : metrics_->address();
+  ready_file_written_ =
+      WriteReadyFile(config_.ready_file, ReadyFileJson(getpid(), engine_->address(), metrics), why);
+  if (!ready_file_written_) why = "ready_file: " + why;
+  return ready_file_written_;
+}
+
+metrics::HttpResponse Server::Page(std::string_view path) const {
+  constexpr const char* kPlain = "text/plain; charset=utf-8";
+  if (path == "/metrics") {
+    return {.code = 200,
+            .content_type = std::string(metrics::kTextContentType),
+            .body = metrics::Render(Collect({*pools_, *plan_.slots, methods_, *engine_}))};
+  }
+  if (path == "/healthz") {
+    const bool serving =
+        health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING;
+    return {.code = serving ? 200 : 503,
+            .content_type = kPlain,
+            .body = serving ? "serving\n" : "not serving\n"};
+  }
+  if (path == "/") {
+    return {.code = 200, .content_type = kPlain, .body = "objpoold\n/metrics\n/healthz\n"};
+  }
+  return {.code = 404, .content_type = kPlain, .body = "no such page; see /\n"};
+}
+
+void Server::Drain() {
+  health_service_->BeginShutdown();
+  lease_service_->BeginShutdown();
+}
+
+uint64_t Server::ActiveGrants() const {
+  uint64_t sum = 0;
+  for (const NamedPool& pool : pools_->pools()) sum += pool.leases->Totals().active();
+  return sum;
+}
+
+bool Server::Stop(std::chrono::milliseconds grace, std::string& why) {
+  Drain();
+  // First, so that nobody who reads the file comes to a closed door.
+  bool clean = true;
+  if (std::exchange(ready_file_written_, false)) clean = RemoveReadyFile(config_.ready_file, why);
+  engine_->Stop(grace);
+  metrics_.reset();
+  return clean;
+}
+
+std::vector<std::string> Server::Describe() const {
+  const uint32_t workers = engine_->workers();
+  std::vector<std::string> lines;
+  lines.push_back("serving " + Plural(config_.pools.size(), "pool") + " on " + engine_->address() +
+                  " with " + Plural(workers, "worker"));
+  if (metrics_ != nullptr) lines.push_back("metrics at http://" + metrics_->address() + "/metrics");
+  if (!plan_.unpinned_because.empty()) {
+    lines.push_back("workers are not pinned to CPUs: " + plan_.unpinned_because);
+  }
+  for (uint32_t worker = 0; worker < workers; ++worker) {
+    const std::string error = engine_->pin_error(worker);
+    if (!error.empty()) lines.push_back("worker " + std::to_string(worker) + ": " + error);
+  }
+  return lines;
+}
+
+}  // namespace objpool::server

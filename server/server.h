@@ -1,0 +1,68 @@
+// Server: one objpoold from its configuration to its end.
+//
+// Start makes, in this order: the plan of workers, the pools (empty), the engine, whose pinned
+// workers attach their slots and then listen, the metrics endpoint, and last the ready file. Stop
+// undoes it. Threads: all of it by the one that made it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/config/config.h"
+#include "server/metrics/http_endpoint.h"
+#include "server/rpc/engine.h"
+#include "server/rpc/method_table.h"
+#include "server/service/health_service.h"
+#include "server/service/lease_service.h"
+#include "server/service/pool_service.h"
+#include "server/service/reflection_service.h"
+#include "server/worker_plan.h"
+
+namespace objpool::server {
+
+class Server {
+ public:
+  // Null, with `why`, when anything that the configuration asks for cannot be had.
+  [[nodiscard]] static std::unique_ptr<Server> Start(const Config& config, std::string& why);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Health says NOT_SERVING and nothing more is leased; renew and return go on, so that holders can
+  // finish. Then Stop.
+  void Drain();
+  // Grants that run.
+  [[nodiscard]] uint64_t ActiveGrants() const;
+  // Lets calls under way go on for at most `grace`. False, with `why`, when something of ours is
+  // left behind (the ready file). Once.
+  [[nodiscard]] bool Stop(std::chrono::milliseconds grace, std::string& why);
+
+  // What serves where, and what a person should know about it: a line each.
+  [[nodiscard]] std::vector<std::string> Describe() const;
+  [[nodiscard]] std::string address() const { return engine_->address(); }
+
+ private:
+  explicit Server(const Config& config) : config_(config) {}
+  [[nodiscard]] bool Plan(std::string& why);
+  [[nodiscard]] bool StartEngine(std::string& why);
+  [[nodiscard]] bool StartMetrics(std::string& why);
+  [[nodiscard]] bool WriteReady(std::string& why);
+  [[nodiscard]] metrics::HttpResponse Page(std::string_view path) const;
+
+  const Config config_;
+  WorkerPlan plan_;
+  std::unique_ptr<PoolSet> pools_;
+  std::unique_ptr<LeaseService> lease_service_;
+  std::unique_ptr<PoolService> pool_service_;
+  std::unique_ptr<HealthService> health_service_;
+  ReflectionService reflection_service_;
+  rpc::MethodTable methods_;
+  std::unique_ptr<rpc::Engine> engine_;
+  std::unique_ptr<metrics::HttpEndpoint> metrics_;
+  bool ready_file_written_ = false;
+};
+
+}  // namespace objpool::server

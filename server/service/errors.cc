@@ -1,0 +1,166 @@
+#include "server/service/errors.h"
+
+#include <algorithm>
+
+#include "pool/base/check.h"
+
+namespace objpool::server {
+namespace {
+
+using google::rpc::Status;
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+Status Make(rpc::Code code, std::string message, const std::string& reason,
+            const Metadata& metadata = {}) {
+  Status status;
+  status.set_code(static_cast<int>(code));
+  status.set_message(std::move(message));
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("objpool");
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
+  status.add_details()->PackFrom(info);
+  return status;
+}
+
+void AddRetry(Status& status, uint64_t ms) {
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_seconds(static_cast<int64_t>(ms / 1000));
+  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(ms % 1000) * 1'000'000);
+  status.add_details()->PackFrom(retry);
+}
+
+// A name as long as the request would come back in a header, where it does not fit. Cut between
+// characters, because what goes into a message must stay UTF-8.
+std::string Shown(std::string_view name) {
+  std::size_t end = std::min<std::size_t>(name.size(), 100);
+  while (end > 0 && end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) {
+    --end;
+  }
+  return std::string(name.substr(0, end));
+}
+
+std::string HandleOf(std::string_view pool, uint64_t handle) {
+  return "handle " + std::to_string(handle) + " of pool " + std::string(pool);
+}
+
+Status Ended(const lease::Verdict& verdict, const VerdictContext& context, const char* how,
+             const char* reason) {
+  const lease::BootMs ago = context.now > verdict.ended_at ? context.now - verdict.ended_at : 0;
+  return Make(rpc::Code::kNotFound,
+              "the grant of " + HandleOf(context.pool, context.handle) + " " + how + " " +
+                  std::to_string(ago) + " ms ago",
+              reason,
+              {{"pool", std::string(context.pool)},
+               {"handle", std::to_string(context.handle)},
+               {"ended_by", how},
+               {"ended_ago_ms", std::to_string(ago)}});
+}
+
+}  // namespace
+
+rpc::Status ToCallStatus(const Status& error) {
+  OBJPOOL_CHECK(error.code() >= 0 && error.code() < static_cast<int>(rpc::kCodes),
+                "a canonical code");
+  return {static_cast<rpc::Code>(error.code()), error.message(), error.SerializeAsString()};
+}
+
+void Violations::Add(std::string field, std::string rule) {
+  auto* const violation = bad_.add_field_violations();
+  violation->set_field(std::move(field));
+  violation->set_description(std::move(rule));
+}
+
+Status Violations::ToError() const {
+  std::string message;
+  for (const auto& violation : bad_.field_violations()) {
+    message += (message.empty() ? "" : "; ") + violation.field() + " " + violation.description();
+  }
+  Status status = Make(rpc::Code::kInvalidArgument, std::move(message), "BAD_FIELD");
+  status.add_details()->PackFrom(bad_);
+  return status;
+}
+
+std::string OutOfRange(uint64_t low, uint64_t high, uint64_t value) {
+  return "must be " + std::to_string(low) + " .. " + std::to_string(high) + ", got " +
+         std::to_string(value);
+}
+
+Status Malformed(std::string_view message_type) {
+  return Make(rpc::Code::kInvalidArgument,
+              "the request is not a valid " + std::string(message_type), "MALFORMED");
+}
+
+Status PoolUnknown(std::string_view name) {
+  const std::string shown = Shown(name);
+  Status status = Make(rpc::Code::kNotFound, "no pool is named \"" + shown + "\"", "POOL_UNKNOWN");
+  google::rpc::ResourceInfo resource;
+  resource.set_resource_type("objpool.v1.Pool");
+  resource.set_resource_name(shown);
+  status.add_details()->PackFrom(resource);
+  return status;
+}
+
+Status ServiceUnknown(std::string_view name) {
+  return Make(rpc::Code::kNotFound, "no service or pool is named \"" + Shown(name) + "\"",
+              "SERVICE_UNKNOWN");
+}
+
+Status PoolExhausted(std::string_view pool, uint64_t wanted, uint64_t retry_ms) {
+  Status status = Make(
+      rpc::Code::kResourceExhausted,
+      "pool " + std::string(pool) + " has fewer than " + std::to_string(wanted) + " free handles",
+      "POOL_EXHAUSTED", {{"pool", std::string(pool)}, {"min_count", std::to_string(wanted)}});
+  AddRetry(status, retry_ms);
+  return status;
+}
+
+Status ShuttingDown() {
+  Status status = Make(rpc::Code::kUnavailable, "the server is shutting down and leases no more",
+                       "SHUTTING_DOWN");
+  AddRetry(status, 1000);
+  return status;
+}
+
+Status NoGrant(std::string_view pool, uint64_t handle) {
+  return Make(rpc::Code::kNotFound, HandleOf(pool, handle) + " has no such grant", "NO_GRANT",
+              {{"pool", std::string(pool)}, {"handle", std::to_string(handle)}});
+}
+
+Status StaleFence(std::string_view pool, uint64_t handle, uint64_t current_fence) {
+  return Make(rpc::Code::kFailedPrecondition,
+              HandleOf(pool, handle) + " has had a newer grant since, fence " +
+                  std::to_string(current_fence),
+              "STALE_FENCE",
+              {{"pool", std::string(pool)},
+               {"handle", std::to_string(handle)},
+               {"current_fence", std::to_string(current_fence)}});
+}
+
+Status FromVerdict(const lease::Verdict& verdict, const VerdictContext& context) {
+  switch (verdict.outcome) {
+    case lease::Outcome::kOk:
+    case lease::Outcome::kAlreadyReturned:
+      return {};
+    case lease::Outcome::kReturned:
+      return Ended(verdict, context, "returned", "GRANT_RETURNED");
+    case lease::Outcome::kExpired:
+      return Ended(verdict, context, "expired", "GRANT_EXPIRED");
+    case lease::Outcome::kStaleFence:
+      return StaleFence(context.pool, context.handle, verdict.current_fence);
+    case lease::Outcome::kNotHolder:
+      return Make(
+          rpc::Code::kPermissionDenied,
+          "the key does not belong to this grant of " + HandleOf(context.pool, context.handle),
+          "NOT_HOLDER",
+          {{"pool", std::string(context.pool)}, {"handle", std::to_string(context.handle)}});
+    case lease::Outcome::kBadHandle: {
+      Violations bad;
+      bad.Add(context.field, OutOfRange(0, context.capacity - 1, context.handle));
+      return bad.ToError();
+    }
+  }
+  base::CheckFailed(__FILE__, __LINE__, "FromVerdict", "an outcome is one of those above");
+}
+
+}  // namespace objpool::server

@@ -1,0 +1,61 @@
+// Errors as the API promises them: a canonical code, an ErrorInfo with a stable reason, and the
+// detail that fits. The table of reasons is in proto/objpool/v1/lease_service.proto; this is the
+// one place that makes them.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "server/lease/lease_table.h"
+#include "server/rpc/status.h"
+
+namespace objpool::server {
+
+// For the trailers of a call.
+[[nodiscard]] rpc::Status ToCallStatus(const google::rpc::Status& error);
+
+// What is wrong with the fields of a request; all of it, not only the first.
+class Violations {
+ public:
+  // `rule` says the limit and the value given: "must be 1 .. 1024, got 0".
+  void Add(std::string field, std::string rule);
+  [[nodiscard]] bool empty() const { return bad_.field_violations().empty(); }
+  [[nodiscard]] google::rpc::Status ToError() const;
+
+ private:
+  google::rpc::BadRequest bad_;
+};
+
+// Texts for Violations: "must be LOW .. HIGH, got VALUE".
+[[nodiscard]] std::string OutOfRange(uint64_t low, uint64_t high, uint64_t value);
+
+[[nodiscard]] google::rpc::Status Malformed(std::string_view message_type);
+[[nodiscard]] google::rpc::Status PoolUnknown(std::string_view name);
+[[nodiscard]] google::rpc::Status ServiceUnknown(std::string_view name);
+[[nodiscard]] google::rpc::Status PoolExhausted(std::string_view pool, uint64_t wanted,
+                                                uint64_t retry_ms);
+[[nodiscard]] google::rpc::Status ShuttingDown();
+[[nodiscard]] google::rpc::Status NoGrant(std::string_view pool, uint64_t handle);
+[[nodiscard]] google::rpc::Status StaleFence(std::string_view pool, uint64_t handle,
+                                             uint64_t current_fence);
+
+// Whose verdict it was: for the texts.
+struct VerdictContext {
+  std::string_view pool;
+  std::string field;  // of the grant's handle in the request
+  uint64_t handle = 0;
+  uint64_t capacity = 0;
+  lease::BootMs now = 0;
+};
+// An error with code OK for the outcomes that are none. The one mapping from outcome to status.
+[[nodiscard]] google::rpc::Status FromVerdict(const lease::Verdict& verdict,
+                                              const VerdictContext& context);
+
+}  // namespace objpool::server

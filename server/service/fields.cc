@@ -1,0 +1,81 @@
+#include "server/service/fields.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <variant>
+
+#include "server/lease/lease_table.h"
+
+namespace objpool::server {
+namespace {
+
+std::string DurationText(const google::protobuf::Duration& duration) {
+  return "{seconds: " + std::to_string(duration.seconds()) +
+         ", nanos: " + std::to_string(duration.nanos()) + "}";
+}
+
+}  // namespace
+
+NamedPool* FindPool(PoolSet& pools, std::string_view field, std::string_view name,
+                    google::rpc::Status& error) {
+  if (name.empty()) {
+    Violations bad;
+    bad.Add(std::string(field), "is required");
+    error = bad.ToError();
+    return nullptr;
+  }
+  NamedPool* const pool = pools.Find(name);
+  if (pool == nullptr) error = PoolUnknown(name);
+  return pool;
+}
+
+uint64_t TtlMs(const google::protobuf::Duration* ttl, const PoolSpec& spec, Violations& bad) {
+  if (ttl == nullptr) return spec.ttl_default_ms;
+  constexpr int64_t kMaxSeconds = static_cast<int64_t>(lease::kMaxTtlMs) / 1000;
+  const bool valid = ttl->nanos() >= 0 && ttl->nanos() < 1'000'000'000 && ttl->seconds() >= 0;
+  const int64_t seconds = std::clamp<int64_t>(ttl->seconds(), 0, kMaxSeconds + 1);
+  const int64_t ms = (seconds * 1000) + ((int64_t{ttl->nanos()} + 999'999) / 1'000'000);
+  if (!valid || ms < spec.ttl_min_ms || ms > spec.ttl_max_ms) {
+    bad.Add("ttl", "must be " + std::to_string(spec.ttl_min_ms) + " ms .. " +
+                       std::to_string(spec.ttl_max_ms) + " ms, got " + DurationText(*ttl));
+    return spec.ttl_default_ms;
+  }
+  return static_cast<uint64_t>(ms);
+}
+
+void CheckHolder(std::string_view holder, Violations& bad) {
+  if (holder.size() > lease::kMaxHolderBytes) {
+    bad.Add("holder", "must be at most " + std::to_string(lease::kMaxHolderBytes) + " bytes, got " +
+                          std::to_string(holder.size()));
+  }
+  if (std::ranges::any_of(holder, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; })) {
+    bad.Add("holder", "must not contain control characters");
+  }
+}
+
+void SetDuration(uint64_t ms, google::protobuf::Duration& duration) {
+  duration.set_seconds(static_cast<int64_t>(ms / 1000));
+  duration.set_nanos(static_cast<int32_t>(ms % 1000) * 1'000'000);
+}
+
+void SetTimeFromNow(uint64_t ms, google::protobuf::Timestamp& time) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto then = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() +
+                    (static_cast<int64_t>(ms) * 1'000'000);
+  time.set_seconds(then / 1'000'000'000);
+  time.set_nanos(static_cast<int32_t>(then % 1'000'000'000));
+}
+
+void SetValue(const NamedPool& pool, uint32_t handle, v1::Grant& grant) {
+  if (const auto* const ids = std::get_if<IdsSpec>(&pool.spec.kind)) {
+    grant.set_id(ids->first + handle);
+  } else if (const auto* const labels = std::get_if<LabelsSpec>(&pool.spec.kind)) {
+    grant.set_label(labels->labels[handle]);
+  } else {
+    grant.mutable_buffer()->set_size_bytes(pool.memory->size_bytes());
+    grant.mutable_buffer()->set_numa_node(pool.memory->node(handle));
+  }
+}
+
+}  // namespace objpool::server

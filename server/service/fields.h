@@ -1,0 +1,36 @@
+// Fields that several requests share, read and checked, and written.
+#pragma once
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "objpool/v1/grant.pb.h"
+#include "server/config/config.h"
+#include "server/service/errors.h"
+#include "server/service/pool_set.h"
+
+namespace objpool::server {
+
+// The pool that a request names; null, with the error, when it names none.
+[[nodiscard]] NamedPool* FindPool(PoolSet& pools, std::string_view field, std::string_view name,
+                                  google::rpc::Status& error);
+
+// The time asked for in milliseconds, rounded up; the pool's default when `ttl` is null. Out of the
+// pool's bounds, or no valid duration, it adds to `bad`.
+[[nodiscard]] uint64_t TtlMs(const google::protobuf::Duration* ttl, const PoolSpec& spec,
+                             Violations& bad);
+
+// At most 64 bytes, no control characters. (That it is UTF-8 has been seen by the parser.)
+void CheckHolder(std::string_view holder, Violations& bad);
+
+void SetDuration(uint64_t ms, google::protobuf::Duration& duration);
+// The wall clock's now, and so many milliseconds.
+void SetTimeFromNow(uint64_t ms, google::protobuf::Timestamp& time);
+
+// What the handle stands for.
+void SetValue(const NamedPool& pool, uint32_t handle, v1::Grant& grant);
+
+}  // namespace objpool::server

@@ -1,0 +1,208 @@
+#include "server/service/lease_service.h"
+
+#include <array>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "server/service/fields.h"
+
+namespace objpool::server {
+namespace {
+
+using google::rpc::Status;
+using lease::GrantRef;
+using lease::kMaxBatch;
+using lease::Verdict;
+
+constexpr const char* kService = "objpool.v1.LeaseService";
+
+GrantRef ToRef(const v1::GrantRef& ref) {
+  return {ref.handle(), ref.fence(), ref.key()};
+}
+
+// 1 .. kMaxBatch entries, each with its grant. Adds to `bad` and reads nothing beyond the limit.
+template <typename Entries, typename GrantOf>
+std::span<GrantRef> ReadRefs(const char* field, const Entries& entries, GrantOf grant_of,
+                             std::array<GrantRef, kMaxBatch>& refs, Violations& bad) {
+  const auto size = static_cast<std::size_t>(entries.size());
+  if (size < 1 || size > kMaxBatch) {
+    bad.Add(field, "must have 1 .. " + std::to_string(kMaxBatch) + " entries, got " +
+                       std::to_string(size));
+    return {};
+  }
+  for (std::size_t i = 0; i < size; ++i) refs[i] = grant_of(entries[static_cast<int>(i)]);
+  return std::span(refs).first(size);
+}
+
+// Gives each verdict its error, and the call the error of a single one.
+template <typename Reply, typename FieldOf, typename SetResult>
+Status Answer(const NamedPool& pool, std::span<const GrantRef> refs,
+              std::span<const Verdict> verdicts, lease::BootMs now, FieldOf field_of,
+              SetResult set_result, Reply& reply) {
+  for (std::size_t i = 0; i < refs.size(); ++i) {
+    auto* const result = reply.add_results();
+    set_result(verdicts[i], *result);
+    Status error = FromVerdict(verdicts[i], {.pool = pool.spec.name,
+                                             .field = field_of(i),
+                                             .handle = refs[i].handle,
+                                             .capacity = pool.capacity(),
+                                             .now = now});
+    if (error.code() == 0) continue;
+    if (refs.size() == 1) return error;
+    *result->mutable_error() = std::move(error);
+  }
+  return {};
+}
+
+// The checked numbers of a LeaseRequest.
+struct Counts {
+  uint32_t count;
+  uint32_t min_count;
+};
+
+Counts ReadCounts(const v1::LeaseRequest& request, const NamedPool& pool, Violations& bad) {
+  const uint32_t count = request.count() == 0 ? 1 : request.count();
+  const uint32_t min_count = request.min_count() == 0 ? count : request.min_count();
+  if (count > kMaxBatch) {
+    bad.Add("count", OutOfRange(1, kMaxBatch, count));
+  } else if (count > pool.capacity()) {
+    bad.Add("count", "must be at most the pool's capacity " + std::to_string(pool.capacity()) +
+                         ", got " + std::to_string(count));
+  }
+  if (min_count > count) bad.Add("min_count", OutOfRange(1, count, min_count));
+  return {count, min_count};
+}
+
+}  // namespace
+
+Status LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request,
+                           v1::LeaseResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
+  if (pool == nullptr) return error;
+  Violations bad;
+  const auto [count, min_count] = ReadCounts(request, *pool, bad);
+  const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, pool->spec, bad);
+  CheckHolder(request.holder(), bad);
+  if (!bad.empty()) return bad.ToError();
+  if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
+
+  std::array<GrantRef, kMaxBatch> refs;
+  const uint32_t granted = pool->leases->Lease(
+      info.worker, {.min_count = min_count, .ttl_ms = ttl_ms, .holder = request.holder()}, info.now,
+      std::span(refs).first(count));
+  if (granted == 0) {
+    return PoolExhausted(pool->spec.name, min_count,
+                         pool->leases->EstimateRetryMs(min_count, info.now));
+  }
+  for (const GrantRef& ref : std::span(refs).first(granted)) {
+    v1::Grant* const grant = reply.add_grants();
+    grant->mutable_ref()->set_handle(ref.handle);
+    grant->mutable_ref()->set_fence(ref.fence);
+    grant->mutable_ref()->set_key(ref.key);
+    SetValue(*pool, static_cast<uint32_t>(ref.handle), *grant);
+  }
+  SetDuration(ttl_ms, *reply.mutable_ttl());
+  SetTimeFromNow(ttl_ms, *reply.mutable_expire_time());
+  return {};
+}
+
+Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& request,
+                            v1::ReturnResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
+  if (pool == nullptr) return error;
+  Violations bad;
+  std::array<GrantRef, kMaxBatch> room;
+  const auto refs = ReadRefs(
+      "items", request.items(), [](const v1::ReturnItem& item) { return ToRef(item.grant()); },
+      room, bad);
+  for (std::size_t i = 0; i < refs.size(); ++i) {
+    if (request.items(static_cast<int>(i)).has_grant()) continue;
+    bad.Add("items[" + std::to_string(i) + "].grant", "is required");
+    break;
+  }
+  if (!bad.empty()) return bad.ToError();
+
+  std::array<Verdict, kMaxBatch> verdicts;
+  const auto out = std::span(verdicts).first(refs.size());
+  pool->leases->Return(info.worker, refs, info.now, out);
+  return Answer(
+      *pool, refs, out, info.now,
+      [](std::size_t i) { return "items[" + std::to_string(i) + "].grant.handle"; },
+      [](const Verdict& verdict, v1::ReturnResult& result) {
+        result.set_already_returned(verdict.outcome == lease::Outcome::kAlreadyReturned);
+      },
+      reply);
+}
+
+Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request,
+                           v1::RenewResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
+  if (pool == nullptr) return error;
+  Violations bad;
+  std::array<GrantRef, kMaxBatch> room;
+  const auto refs = ReadRefs("grants", request.grants(), ToRef, room, bad);
+  const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, pool->spec, bad);
+  if (!bad.empty()) return bad.ToError();
+
+  std::array<Verdict, kMaxBatch> verdicts;
+  const auto out = std::span(verdicts).first(refs.size());
+  pool->leases->Renew(info.worker, refs, ttl_ms, info.now, out);
+  SetDuration(ttl_ms, *reply.mutable_ttl());
+  SetTimeFromNow(ttl_ms, *reply.mutable_expire_time());
+  return Answer(
+      *pool, refs, out, info.now,
+      [](std::size_t i) { return "grants[" + std::to_string(i) + "].handle"; },
+      [](const Verdict&, v1::RenewResult&) {}, reply);
+}
+
+Status LeaseService::GetGrant(const CallInfo& info, const v1::GetGrantRequest& request,
+                              v1::GetGrantResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
+  if (pool == nullptr) return error;
+  if (request.handle() >= pool->capacity()) {
+    Violations bad;
+    bad.Add("handle", OutOfRange(0, pool->capacity() - 1, request.handle()));
+    return bad.ToError();
+  }
+  const auto handle = static_cast<uint32_t>(request.handle());
+  const auto view = pool->leases->Look(handle, info.now);
+  if (!view || request.fence() > view->fence) return NoGrant(pool->spec.name, handle);
+  if (request.fence() != 0 && request.fence() < view->fence) {
+    return StaleFence(pool->spec.name, handle, view->fence);
+  }
+  v1::Grant* const grant = reply.mutable_grant();
+  grant->mutable_ref()->set_handle(handle);
+  grant->mutable_ref()->set_fence(view->fence);
+  SetValue(*pool, handle, *grant);
+  // The last millisecond is the server's, see DeadlineAfter in the lease core.
+  const uint64_t remaining_ms = view->deadline - info.now - 1;
+  SetDuration(remaining_ms, *grant->mutable_remaining());
+  SetTimeFromNow(remaining_ms, *grant->mutable_expire_time());
+  SetDuration(info.now > view->granted_at ? info.now - view->granted_at : 0,
+              *grant->mutable_held());
+  grant->set_holder(view->holder);
+  return {};
+}
+
+void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
+  methods.Add(kService, "Lease",
+              TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
+                  workers, std::bind_front(&LeaseService::Lease, this)));
+  methods.Add(kService, "Return",
+              TypedHandler<v1::ReturnRequest, v1::ReturnResponse>(
+                  workers, std::bind_front(&LeaseService::Return, this)));
+  methods.Add(kService, "Renew",
+              TypedHandler<v1::RenewRequest, v1::RenewResponse>(
+                  workers, std::bind_front(&LeaseService::Renew, this)));
+  methods.Add(kService, "GetGrant",
+              TypedHandler<v1::GetGrantRequest, v1::GetGrantResponse>(
+                  workers, std::bind_front(&LeaseService::GetGrant, this)));
+}
+
+}  // namespace objpool::server

@@ -1,0 +1,39 @@
+// LeaseService: the data plane of the API. Each function turns a message into a call of the lease
+// core and its outcome into a message.
+#pragma once
+
+#include <atomic>
+
+#include "objpool/v1/lease_service.pb.h"
+#include "server/rpc/method_table.h"
+#include "server/service/pool_set.h"
+#include "server/service/typed_handler.h"
+
+namespace objpool::server {
+
+class LeaseService {
+ public:
+  // `pools` must outlive the service.
+  explicit LeaseService(PoolSet& pools) : pools_(pools) {}
+
+  void AddTo(rpc::MethodTable& methods, uint32_t workers);
+
+  // From now on no handle is leased; renew and return go on. Any thread.
+  void BeginShutdown() { shutting_down_.store(true, std::memory_order_relaxed); }
+
+  [[nodiscard]] google::rpc::Status Lease(const CallInfo& info, const v1::LeaseRequest& request,
+                                          v1::LeaseResponse& reply);
+  [[nodiscard]] google::rpc::Status Return(const CallInfo& info, const v1::ReturnRequest& request,
+                                           v1::ReturnResponse& reply);
+  [[nodiscard]] google::rpc::Status Renew(const CallInfo& info, const v1::RenewRequest& request,
+                                          v1::RenewResponse& reply);
+  [[nodiscard]] google::rpc::Status GetGrant(const CallInfo& info,
+                                             const v1::GetGrantRequest& request,
+                                             v1::GetGrantResponse& reply);
+
+ private:
+  PoolSet& pools_;
+  std::atomic<bool> shutting_down_{false};
+};
+
+}  // namespace objpool::server

@@ -1,0 +1,131 @@
+#include "server/service/pool_service.h"
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "server/service/fields.h"
+
+namespace objpool::server {
+namespace {
+
+using google::rpc::Status;
+
+constexpr const char* kService = "objpool.v1.PoolService";
+constexpr uint32_t kMaxPageSize = 1000;
+constexpr uint32_t kDefaultPageSize = 100;
+constexpr std::size_t kMaxNameBytes = 63;
+
+// Writes what the handles of a pool are.
+struct KindWriter {
+  const NamedPool& pool;
+  v1::Pool& to;
+
+  void operator()(const IdsSpec& ids) const { to.mutable_ids()->set_first_id(ids.first); }
+  void operator()(const LabelsSpec& /*labels*/) const { to.mutable_labels(); }
+  void operator()(const BuffersSpec& buffers) const {
+    to.mutable_buffers()->set_size_bytes(buffers.size_bytes);
+    to.mutable_buffers()->set_mapped_bytes(pool.memory->mapped_bytes());
+    to.mutable_buffers()->set_placement(pool.memory->placement());
+  }
+};
+
+void Describe(const NamedPool& pool, v1::Pool& to) {
+  to.set_name("pools/" + pool.spec.name);
+  std::visit(KindWriter{pool, to}, pool.spec.kind);
+  to.set_capacity(pool.capacity());
+  to.set_free(pool.leases->pool().free());
+  to.set_leased(pool.leases->Totals().active());
+  SetDuration(pool.spec.ttl_min_ms, *to.mutable_ttl_min());
+  SetDuration(pool.spec.ttl_default_ms, *to.mutable_ttl_default());
+  SetDuration(pool.spec.ttl_max_ms, *to.mutable_ttl_max());
+}
+
+void SetSteals(const SlotStats::ByDistance& counts, v1::StealsByDistance& to) {
+  to.set_same_core(counts[static_cast<std::size_t>(StealDistance::kSameCore)]);
+  to.set_same_cache(counts[static_cast<std::size_t>(StealDistance::kSameCache)]);
+  to.set_same_node(counts[static_cast<std::size_t>(StealDistance::kSameNode)]);
+  to.set_remote_node(counts[static_cast<std::size_t>(StealDistance::kRemoteNode)]);
+}
+
+void DescribeSlot(const Pool& pool, SlotId slot, v1::SlotStats& to) {
+  const SlotStats stats = pool.Stats(slot);
+  const Cpu& cpu = pool.slots().owner(slot);
+  to.set_worker(slot);
+  to.set_cpu(cpu.os_index);
+  to.set_numa_node(cpu.node);
+  to.set_occupancy(stats.occupancy);
+  to.set_pushes(stats.pushes);
+  to.set_local_hits(stats.local_hits);
+  SetSteals(stats.stolen_by, *to.mutable_stolen_by());
+  SetSteals(stats.stolen_from, *to.mutable_stolen_from());
+  to.set_misses(stats.misses);
+  SetSteals(stats.acquired_by_steal, *to.mutable_acquired_by_steal());
+}
+
+}  // namespace
+
+Status PoolService::GetPool(const CallInfo& /*info*/, const v1::GetPoolRequest& request,
+                            v1::GetPoolResponse& reply) {
+  Status error;
+  const NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
+  if (pool == nullptr) return error;
+  Describe(*pool, *reply.mutable_pool());
+  return {};
+}
+
+// The token is the name of the last pool of the page before, so that a page is right whatever
+// happens to the pools between two calls.
+Status PoolService::ListPools(const CallInfo& /*info*/, const v1::ListPoolsRequest& request,
+                              v1::ListPoolsResponse& reply) {
+  Violations bad;
+  if (request.page_size() > kMaxPageSize) {
+    bad.Add("page_size", OutOfRange(0, kMaxPageSize, request.page_size()));
+  }
+  if (request.page_token().size() > kMaxNameBytes) {
+    bad.Add("page_token", "must be a next_page_token of at most " + std::to_string(kMaxNameBytes) +
+                              " bytes, got " + std::to_string(request.page_token().size()));
+  }
+  if (!bad.empty()) return bad.ToError();
+  const auto pools = pools_.pools();
+  const uint32_t size = request.page_size() == 0 ? kDefaultPageSize : request.page_size();
+  auto at = std::ranges::upper_bound(pools, request.page_token(), {},
+                                     [](const NamedPool& pool) { return pool.spec.name; });
+  for (uint32_t i = 0; i < size && at != pools.end(); ++i, ++at) Describe(*at, *reply.add_pools());
+  if (at != pools.end()) reply.set_next_page_token((at - 1)->spec.name);
+  return {};
+}
+
+Status PoolService::GetPoolStats(const CallInfo& /*info*/, const v1::GetPoolStatsRequest& request,
+                                 v1::GetPoolStatsResponse& reply) {
+  Status error;
+  const NamedPool* const named = FindPool(pools_, "name", request.name(), error);
+  if (named == nullptr) return error;
+  const Pool& pool = named->leases->pool();
+  reply.set_capacity(pool.capacity());
+  for (SlotId slot = 0; slot < pool.slots().slots(); ++slot) {
+    DescribeSlot(pool, slot, *reply.add_slots());
+  }
+  const lease::LeaseTotals totals = named->leases->Totals();
+  reply.set_granted(totals.granted);
+  reply.set_renewed(totals.renewed);
+  reply.set_returned(totals.returned);
+  reply.set_expired(totals.expired);
+  reply.set_engine(Pool::engine());
+  return {};
+}
+
+void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
+  methods.Add(kService, "GetPool",
+              TypedHandler<v1::GetPoolRequest, v1::GetPoolResponse>(
+                  workers, std::bind_front(&PoolService::GetPool, this)));
+  methods.Add(kService, "ListPools",
+              TypedHandler<v1::ListPoolsRequest, v1::ListPoolsResponse>(
+                  workers, std::bind_front(&PoolService::ListPools, this)));
+  methods.Add(kService, "GetPoolStats",
+              TypedHandler<v1::GetPoolStatsRequest, v1::GetPoolStatsResponse>(
+                  workers, std::bind_front(&PoolService::GetPoolStats, this)));
+}
+
+}  // namespace objpool::server

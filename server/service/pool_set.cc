@@ -1,0 +1,100 @@
+#include "server/service/pool_set.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+namespace objpool::server {
+namespace {
+
+// With the worker's own wait of 20 ms at most, a grant is back within 50 ms of its deadline on a
+// worker that gets to run.
+constexpr lease::BootMs kRoundMs = 20;
+// Pools, or pieces of a large one, in a turn: some ten microseconds of a worker's time.
+constexpr int kSweepsPerTurn = 8;
+
+uint32_t CapacityOf(const PoolSpec& spec) {
+  struct {
+    uint32_t operator()(const IdsSpec& ids) const { return ids.count; }
+    uint32_t operator()(const LabelsSpec& labels) const {
+      return static_cast<uint32_t>(labels.labels.size());
+    }
+    uint32_t operator()(const BuffersSpec& buffers) const { return buffers.count; }
+  } count;
+  return std::visit(count, spec.kind);
+}
+
+bool MakePool(NamedPool& pool, lease::LeasePool::Options options, std::string& why) {
+  const auto* const buffers = std::get_if<BuffersSpec>(&pool.spec.kind);
+  options.pool.capacity = CapacityOf(pool.spec);
+  options.pool.return_home = buffers != nullptr;
+  pool.leases = lease::LeasePool::Create(options, why);
+  if (pool.leases == nullptr) return false;
+  if (buffers == nullptr) return true;
+  pool.memory = ObjectMemory::Create({.capacity = buffers->count,
+                                      .size_bytes = buffers->size_bytes,
+                                      .shared = true,
+                                      .slots = options.pool.slots},
+                                     why);
+  return pool.memory != nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<PoolSet> PoolSet::Create(const std::vector<PoolSpec>& specs,
+                                         std::shared_ptr<const SlotMap> slots, uint64_t first_fence,
+                                         std::string& why) {
+  std::unique_ptr<PoolSet> set(new PoolSet);
+  lease::LeasePool::Options options;
+  options.secret = lease::RandomSecret();
+  options.first_fence = first_fence;
+  options.pool.slots = slots;
+  set->pools_.reserve(specs.size());
+  for (const PoolSpec& spec : specs) {
+    NamedPool& pool = set->pools_.emplace_back();
+    pool.spec = spec;
+    ++options.id;
+    if (!MakePool(pool, options, why)) {
+      why = "pool " + spec.name + ": " + why;
+      return nullptr;
+    }
+  }
+  std::ranges::sort(set->pools_, {}, [](const NamedPool& pool) { return pool.spec.name; });
+  for (NamedPool& pool : set->pools_) set->by_name_.emplace(pool.spec.name, &pool);
+  set->rounds_.resize(slots->slots());
+  return set;
+}
+
+bool PoolSet::Attach(SlotId worker, std::string& why) {
+  for (const NamedPool& pool : pools_) {
+    if ((pool.memory == nullptr || pool.memory->Attach(worker)) && pool.leases->Attach(worker)) {
+      continue;
+    }
+    why =
+        "pool " + pool.spec.name + ": no memory for the share of worker " + std::to_string(worker);
+    return false;
+  }
+  return true;
+}
+
+bool PoolSet::Sweep(SlotId worker, lease::BootMs now) {
+  Round& round = rounds_[worker];
+  if (!round.running) {
+    if (now < round.next_at) return false;
+    round = {.running = true, .pool = 0, .next_at = now + kRoundMs};
+  }
+  for (int i = 0; i < kSweepsPerTurn && round.running; ++i) {
+    const bool whole = pools_[round.pool].leases->Sweep(worker, now);
+    if (whole && ++round.pool == pools_.size()) round.running = false;
+  }
+  return round.running;
+}
+
+NamedPool* PoolSet::Find(std::string_view name) {
+  constexpr std::string_view kPrefix = "pools/";
+  if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? nullptr : at->second;
+}
+
+}  // namespace objpool::server

@@ -1,0 +1,64 @@
+// PoolSet: the named pools of a server.
+//
+// Threads: made by one thread; then Attach and Sweep by each worker for itself, and the rest by
+// all.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "pool/base/cache_line.h"
+#include "pool/object_memory.h"
+#include "server/config/config.h"
+#include "server/lease/lease_pool.h"
+
+namespace objpool::server {
+
+struct NamedPool {
+  PoolSpec spec;
+  std::unique_ptr<lease::LeasePool> leases;
+  std::unique_ptr<ObjectMemory> memory;  // pools of buffers only
+
+  [[nodiscard]] uint32_t capacity() const { return leases->pool().capacity(); }
+};
+
+class PoolSet {
+ public:
+  // Null, with `why` naming the pool, when memory runs out. `first_fence` must be above every fence
+  // that an earlier server of these pools gave.
+  [[nodiscard]] static std::unique_ptr<PoolSet> Create(const std::vector<PoolSpec>& specs,
+                                                       std::shared_ptr<const SlotMap> slots,
+                                                       uint64_t first_fence, std::string& why);
+
+  // Makes the worker's share of every pool, from the worker's thread.
+  [[nodiscard]] bool Attach(SlotId worker, std::string& why);
+
+  // Takes back what has expired in the worker's shares: a little at each call, and a whole round
+  // every 20 ms or so. True when the round is not done.
+  [[nodiscard]] bool Sweep(SlotId worker, lease::BootMs now);
+
+  // By "NAME" or "pools/NAME"; null when there is none.
+  [[nodiscard]] NamedPool* Find(std::string_view name);
+  // Ordered by name.
+  [[nodiscard]] std::span<const NamedPool> pools() const { return pools_; }
+
+ private:
+  struct alignas(base::kCacheLineBytes) Round {
+    bool running = false;
+    std::size_t pool = 0;  // the next one to be swept
+    lease::BootMs next_at = 0;
+  };
+
+  PoolSet() = default;
+
+  std::vector<NamedPool> pools_;
+  std::unordered_map<std::string_view, NamedPool*> by_name_;
+  std::vector<Round> rounds_;  // by worker
+};
+
+}  // namespace objpool::server

@@ -1,0 +1,56 @@
+// TypedHandler: turns a function over protobuf messages into a handler over bytes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/lease/lease_word.h"
+#include "server/rpc/call.h"
+#include "server/service/errors.h"
+
+namespace objpool::server {
+
+// Who serves a call, and when.
+struct CallInfo {
+  uint32_t worker;
+  lease::BootMs now;
+};
+
+inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite& reply) {
+  const std::size_t bytes = reply.ByteSizeLong();
+  reply.SerializeWithCachedSizesToArray(call.AllocateReply(bytes));
+  call.Finish({});
+}
+
+// `serve` is google::rpc::Status(const CallInfo&, const Request&, Reply&), which answers at once.
+// Each worker reuses its two messages, so that a call allocates none.
+template <typename Request, typename Reply, typename Serve>
+rpc::UnaryHandler TypedHandler(uint32_t workers, Serve serve) {
+  struct Scratch {
+    Request request;
+    Reply reply;
+  };
+  // Shared because std::function must be copyable; there is one copy.
+  auto scratch = std::make_shared<std::vector<Scratch>>(workers);
+  return [scratch, serve = std::move(serve)](rpc::UnaryCall& call) {
+    auto& [request, reply] = (*scratch)[call.worker()];
+    const std::string_view bytes = call.request();
+    if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      call.Finish(ToCallStatus(Malformed(Request::descriptor()->full_name())));
+      return;
+    }
+    reply.Clear();
+    const CallInfo info{call.worker(), call.now() / 1'000'000};
+    const google::rpc::Status error = serve(info, std::as_const(request), reply);
+    if (error.code() == 0) {
+      FinishWith(call, reply);
+    } else {
+      call.Finish(ToCallStatus(error));
+    }
+  };
+}
+
+}  // namespace objpool::server

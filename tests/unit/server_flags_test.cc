@@ -1,0 +1,182 @@
+// The command line of the server, from its words to a configuration or to what it prints.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "server/config/flags.h"
+
+namespace objpool::server {
+namespace {
+
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class ServerFlags : public testing::Test {
+ protected:
+  void TearDown() override { std::remove(path_.c_str()); }
+
+  void WriteFile(std::string_view text) { std::ofstream(path_) << text; }
+
+  static std::variant<Config, Exit> Run(std::vector<std::string> arguments) {
+    std::vector<const char*> argv = {"objpoold"};
+    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+    return ParseCommandLine(static_cast<int>(argv.size()), argv.data());
+  }
+
+  // Runs with the file and more.
+  std::variant<Config, Exit> RunWithFile(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--config", path_});
+    return Run(std::move(arguments));
+  }
+
+  static Config GoodConfig(const std::variant<Config, Exit>& result) {
+    if (const auto* const exit = std::get_if<Exit>(&result)) {
+      ADD_FAILURE() << exit->out << exit->err;
+      return {};
+    }
+    return std::get<Config>(result);
+  }
+
+  static Exit GoodExit(const std::variant<Config, Exit>& result) {
+    EXPECT_TRUE(std::holds_alternative<Exit>(result));
+    const auto* const exit = std::get_if<Exit>(&result);
+    return exit != nullptr ? *exit : Exit{.code = -1, .out = "", .err = ""};
+  }
+
+  static void ExpectRefusal(const std::variant<Config, Exit>& result, std::string_view words) {
+    const Exit exit = GoodExit(result);
+    EXPECT_EQ(exit.code, 2);
+    EXPECT_EQ(exit.out, "");
+    EXPECT_THAT(exit.err, AllOf(StartsWith("objpoold: "), HasSubstr(words), EndsWith("\n")));
+  }
+
+  const std::string path_ = testing::TempDir() + "objpool_flags." + std::to_string(getpid());
+};
+
+constexpr std::string_view kFile = R"(
+  listen: "not an address" workers: 3 shutdown_grace { nanos: 1 } ready_file: "/a"
+  pools { name: "p" ids { count: 1 } })";
+
+TEST_F(ServerFlags, FlagsReplaceTheKeysOfTheFileRightOrWrong) {
+  WriteFile(kFile);
+  const Config config = GoodConfig(RunWithFile(
+      {"--listen", "0.0.0.0:0", "--metrics_listen=off", "--ready_file", "/b", "--workers", "0",
+       "--shutdown_grace", "20ms", "--insecure_allow_plaintext", "--reflection=false"}));
+  EXPECT_EQ(config.listen, (Endpoint{"0.0.0.0", 0}));
+  EXPECT_EQ(config.metrics_listen, std::nullopt);
+  EXPECT_EQ(config.ready_file, "/b");
+  EXPECT_EQ(config.workers, 0u);
+  EXPECT_EQ(config.shutdown_grace.count(), 20);
+  EXPECT_TRUE(config.insecure_allow_plaintext);
+  EXPECT_FALSE(config.reflection);
+}
+
+TEST_F(ServerFlags, WhatNoFlagNamesStaysAsTheFileOrTheDefaultHasIt) {
+  WriteFile("insecure_allow_plaintext: true pools { name: 'p' ids { count: 1 } }");
+  Config config = GoodConfig(RunWithFile({}));
+  EXPECT_TRUE(config.insecure_allow_plaintext);
+  EXPECT_TRUE(config.reflection);
+  EXPECT_EQ(config.shutdown_grace.count(), 5000);
+  WriteFile("reflection: false workers: 4 pools { name: 'p' ids { count: 1 } }");
+  config = GoodConfig(RunWithFile({}));
+  EXPECT_FALSE(config.insecure_allow_plaintext);
+  EXPECT_FALSE(config.reflection);
+  EXPECT_EQ(config.workers, 4u);
+}
+
+TEST_F(ServerFlags, HyphensMayStandForUnderscoresInNamesAndStayInValues) {
+  WriteFile(kFile);
+  const Config config = GoodConfig(
+      RunWithFile({"--listen=my-host:1", "--metrics-listen", "[::1]:7", "--ready-file=/c-d",
+                   "--shutdown-grace=1m", "--insecure-allow-plaintext=true", "--reflection"}));
+  EXPECT_EQ(config.listen.host, "my-host");
+  EXPECT_EQ(config.metrics_listen, (Endpoint{"::1", 7}));
+  EXPECT_EQ(config.ready_file, "/c-d");
+  EXPECT_EQ(config.shutdown_grace.count(), 60'000);
+  EXPECT_TRUE(config.reflection);
+}
+
+TEST_F(ServerFlags, CheckConfigSaysOkOrWhatIsWrong) {
+  WriteFile("pools { name: 'p' ids { count: 1 } }");
+  for (const char* const flag : {"--check_config", "--check-config"}) {
+    const Exit exit = GoodExit(RunWithFile({flag}));
+    EXPECT_EQ(exit.code, 0);
+    EXPECT_EQ(exit.out, "ok\n");
+    EXPECT_EQ(exit.err, "");
+  }
+  WriteFile(kFile);
+  const Exit exit = GoodExit(RunWithFile({"--check_config"}));
+  EXPECT_EQ(exit.code, 2);
+  EXPECT_EQ(exit.out, "");
+  EXPECT_THAT(exit.err, AllOf(StartsWith("objpoold: listen: must be HOST:PORT, but is \"not an"),
+                              HasSubstr("\nobjpoold: shutdown_grace: must be ")));
+}
+
+TEST_F(ServerFlags, PrintConfigPrintsWhatConfigReads) {
+  WriteFile("pools { name: 'p' labels { label: 'x' } }");
+  const std::vector<std::string> flags = {"--workers=2", "--shutdown_grace=0s", "--listen=[::1]:9"};
+  const Config config = GoodConfig(RunWithFile(flags));
+  for (const char* const flag : {"--print_config", "--print-config"}) {
+    std::vector<std::string> with_print = flags;
+    with_print.emplace_back(flag);
+    WriteFile("pools { name: 'p' labels { label: 'x' } }");
+    const Exit exit = GoodExit(RunWithFile(with_print));
+    EXPECT_EQ(exit.code, 0);
+    WriteFile(exit.out);
+    EXPECT_EQ(GoodConfig(RunWithFile({})), config) << exit.out;
+  }
+}
+
+TEST_F(ServerFlags, AFileNamedJsonIsReadAsSuch) {
+  const std::string path = path_ + ".json";
+  std::ofstream(path) << R"({"pools": [{"name": "p", "ids": {"count": 1}}]})";
+  EXPECT_EQ(GoodConfig(Run({"--config", path})).pools.size(), 1u);
+  std::remove(path.c_str());
+}
+
+TEST_F(ServerFlags, WithoutAFileItSaysWhatToType) {
+  ExpectRefusal(Run({}), "objpoold --config deploy/objpoold.textproto");
+  ExpectRefusal(Run({"--config", path_}), path_ + ": cannot be read: No such file or directory");
+  ExpectRefusal(Run({"--config", testing::TempDir()}), "cannot be read: Is a directory");
+}
+
+TEST_F(ServerFlags, WhatItDoesNotUnderstandIsNamed) {
+  WriteFile("pools { name: 'p' ids { count: 1 } }");
+  ExpectRefusal(RunWithFile({"--no_such_flag"}), "--no_such_flag");
+  ExpectRefusal(RunWithFile({"word"}), "word");
+  ExpectRefusal(RunWithFile({"--listen"}), "--listen");
+  ExpectRefusal(RunWithFile({"--listen=a:1", "--listen=b:1"}), "--listen");
+  ExpectRefusal(RunWithFile({"--reflection=maybe"}), "reflection");
+  for (const char* const workers : {"-1", "1025", "many", "1.5", "99999999999999999999", ""}) {
+    ExpectRefusal(RunWithFile({std::string("--workers=") + workers}), "workers");
+  }
+  for (const char* const grace : {"5", "-1s", "6m", "soon", ""}) {
+    ExpectRefusal(RunWithFile({std::string("--shutdown_grace=") + grace}), "shutdown_grace");
+  }
+}
+
+TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
+  const Exit help = GoodExit(Run({"--help"}));
+  EXPECT_EQ(help.code, 0);
+  for (const char* const flag :
+       {"--config", "--listen", "--metrics_listen", "--ready_file", "--workers", "--shutdown_grace",
+        "--insecure_allow_plaintext", "--reflection", "--check_config", "--print_config",
+        "--version", "Example: objpoold --config"}) {
+    EXPECT_THAT(help.out, HasSubstr(flag));
+  }
+  const Exit version = GoodExit(Run({"--version"}));
+  EXPECT_EQ(version.code, 0);
+  EXPECT_THAT(version.out, AllOf(StartsWith("objpoold "), EndsWith("\n")));
+}
+
+}  // namespace
+}  // namespace objpool::server
