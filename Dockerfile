@@ -47,9 +47,9 @@ USER 65532:65532
 VOLUME /var/lib/objpool
 EXPOSE 7420 9742
 STOPSIGNAL SIGTERM
-# A real call through the listener that clients use.
+# A real call through the listener that clients use: 127.0.0.1:7420, unless OBJPOOL_SERVER says other.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-  CMD ["/usr/bin/objpoolctl", "--server=127.0.0.1:7420", "probe"]
+  CMD ["/usr/bin/objpoolctl", "probe"]
 ENTRYPOINT ["/usr/bin/objpoold"]
 CMD ["--config", "/etc/objpool/objpoold.textproto"]
 
