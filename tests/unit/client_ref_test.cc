@@ -83,7 +83,8 @@ TEST(Ref, WhatIsShownIsFitForATerminal) {
 
 TEST(Duration, NeedsAUnit) {
   std::string why;
-  for (const char* text : {"", "5", "s", "5 s", "5sec", "1.5s", "-", "5S", "99999999999999999999s"}) {
+  for (const char* text :
+       {"", "5", "s", "5 s", "5sec", "1.5s", "-", "5S", "99999999999999999999s"}) {
     EXPECT_FALSE(ParseDuration(text, Milliseconds(0), kMaxDuration, why)) << text;
     EXPECT_NE(why.find("unit"), std::string::npos) << why;
   }
