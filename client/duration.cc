@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <system_error>
 
-#include "client/ref.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <system_error>
 
+#include "client/text.h"
+
 namespace objpool::client {
 namespace {
 
@@ -113,21 +115,6 @@ bool IsPoolName(std::string_view name, std::string& why) {
         " characters of a-z, 0-9 and '-', begin with a letter and not end with '-'; got " +
         Quoted(bare);
   return false;
-}
-
-std::string Printable(std::string_view text, std::size_t max_bytes) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const char c : text) {
-    if (out.size() >= max_bytes) return out + "...";
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 }  // namespace objpool::client

@@ -43,7 +43,4 @@ struct Ref {
 // True for what can be a pool's name; otherwise says in `why` what it breaks.
 [[nodiscard]] bool IsPoolName(std::string_view name, std::string& why);
 
-// Text from elsewhere, fit for a terminal: control characters as \xNN, cut to `max_bytes`.
-[[nodiscard]] std::string Printable(std::string_view text, std::size_t max_bytes = 1024);
-
 }  // namespace objpool::client

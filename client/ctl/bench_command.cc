@@ -114,7 +114,7 @@ Exit ChoosePool(const Client& client, std::string& pool, Console& console) {
   return Exit::kOk;
 }
 
-// Waits out both phases, or until they are over for another reason.
+// Runs the load through both phases, or until they are over for another reason.
 void Watch(const BenchOptions& options, Load& load, Console& console) {
   Progress progress(console);
   const auto wait = [&](Clock::time_point until, std::string_view phase) {
@@ -123,9 +123,12 @@ void Watch(const BenchOptions& options, Load& load, Console& console) {
       progress.Show(load, phase);
     }
   };
-  wait(Clock::now() + options.warmup, "warm-up");
+  const bool warms_up = options.warmup.count() != 0;
+  if (!warms_up) load.BeginMeasuring();
+  load.Start();
+  if (warms_up) wait(Clock::now() + options.warmup, "warm-up");
   if (interrupted == 0) {
-    load.BeginMeasuring();
+    if (warms_up) load.BeginMeasuring();
     wait(options.count != 0 ? Clock::time_point::max() : Clock::now() + options.duration,
          "measuring");
   }
@@ -165,7 +168,6 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
   Load load(options, connections);
   {
     const InterruptScope scope;
-    load.Start();
     Watch(options, load, console);
     load.Join();
     was_interrupted = interrupted != 0;

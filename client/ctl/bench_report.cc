@@ -6,6 +6,7 @@
 
 #include "client/ctl/json_writer.h"
 #include "client/ctl/table.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {
@@ -22,6 +23,7 @@ std::string Decimal(double number, int digits) {
 }
 
 Row LatencyRow(const char* name, const base::LogHistogram& latency) {
+  if (latency.count() == 0) return {name, "-", "-", "-", "-", "-", "-"};
   Row row = {name};
   for (const double quantile : {0.5, 0.9, 0.99, 0.999}) {
     row.push_back(Decimal(Microseconds(latency.Quantile(quantile)), 1));
@@ -32,6 +34,7 @@ Row LatencyRow(const char* name, const base::LogHistogram& latency) {
 }
 
 void LatencyField(const char* name, const base::LogHistogram& latency, JsonWriter& json) {
+  if (latency.count() == 0) return json.Null(name);
   json.BeginObject(name);
   json.Field("count", latency.count());
   json.Field("p50", Microseconds(latency.Quantile(0.5)));

@@ -9,6 +9,7 @@
 #include <ostream>
 
 #include "client/ctl/commands.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {
@@ -52,12 +53,18 @@ std::string CheckHolder(const std::string& text) {
     return "at most " + std::to_string(kMaxHolderBytes) + " bytes; got " +
            std::to_string(text.size());
   }
-  return Printable(text) == text ? std::string() : "no control characters; got " + Printable(text);
+  if (IsUtf8(text) && Printable(text) == text) return {};
+  return "UTF-8 without control characters; got " + Printable(text);
 }
 
 std::string CheckAddress(const std::string& text) {
   if (!text.empty() && text.size() <= 256 && Printable(text) == text) return {};
   return "must be HOST:PORT, 1 to 256 bytes; got " + Printable(text, 80);
+}
+
+std::string CheckService(const std::string& text) {
+  if (text.size() <= 256 && IsUtf8(text)) return {};
+  return "must be at most 256 bytes of UTF-8; got " + Printable(text, 80);
 }
 
 // user@host, for people who look at the grant later.
@@ -186,11 +193,7 @@ class CommandLine {
 
     CLI::App* probe = app_.add_subcommand("probe", "Exit with 0 only when the server serves");
     probe->add_option("--service", service_, "pools/POOL, or a service [the whole server]")
-        ->check(CLI::Validator(
-            [](std::string& name) {
-              return name.size() <= 256 ? std::string() : std::string("at most 256 bytes");
-            },
-            ""));
+        ->check(CheckService, "", "");
     probe->footer(Example("  HEALTHCHECK CMD [\"objpoolctl\", \"probe\"]"));
   }
 

@@ -1,4 +1,5 @@
 #include "client/ctl/console.h"
+#include "client/text.h"
 
 #include <istream>
 #include <ostream>

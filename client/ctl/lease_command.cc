@@ -3,6 +3,7 @@
 
 #include "client/ctl/commands.h"
 #include "client/ctl/json_writer.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {

@@ -43,7 +43,7 @@ class Load::Loop {
   }
 
  private:
-  // A cycle with a ticket is measured whenever it ends; others if they end in the measured part.
+  // With a count, what has a ticket is measured; otherwise what comes to its end in time.
   void Cycle(bool ticket) {
     // What an earlier cycle could not return comes first, so there is never more than one batch.
     if (!held_.empty() && !ReturnHeld()) return Pause(kLongestPause);
@@ -63,8 +63,8 @@ class Load::Loop {
     const bool returned = ReturnHeld();
     const Clock::time_point end = Clock::now();
     const Clock::duration return_time = end - return_begin;
-    const bool measured =
-        ticket || load_.phase_.load(std::memory_order_acquire) == Phase::kMeasuring;
+    const bool in_time = load_.phase_.load(std::memory_order_acquire) == Phase::kMeasuring;
+    const bool measured = load_.options_.count != 0 ? ticket : in_time;
     if (!returned || !measured) return;
     cell_.lease_ns.Record(Nanoseconds(lease_time));
     cell_.return_ns.Record(Nanoseconds(return_time));

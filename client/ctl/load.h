@@ -36,7 +36,7 @@ struct alignas(base::kCacheLineBytes) LoadCell {
   base::Counter leased;     // handles
   base::Counter returned;   // handles
 
-  // Of the measured part: cycles that came to their end in it, and their latencies in nanoseconds.
+  // Of the measured part: cycles that went well, and their latencies in nanoseconds.
   base::Counter cycles;
   base::Counter cycle_handles;
   base::LogHistogram lease_ns;
@@ -57,6 +57,7 @@ class Load {
   Load& operator=(const Load&) = delete;
 
   void Start();
+  // Ends the warm-up. Before Start where there is none.
   void BeginMeasuring();
   // With a count: all cycles were tried. Otherwise never.
   [[nodiscard]] bool done() const { return running_.load(std::memory_order_acquire) == 0; }

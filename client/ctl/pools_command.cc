@@ -4,6 +4,7 @@
 #include "client/ctl/commands.h"
 #include "client/ctl/json_writer.h"
 #include "client/ctl/table.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {

@@ -165,16 +165,19 @@ Exit RunVerb(const RefsOptions& options, const Target& target, Console& console,
     ++failed;
     if (last->origin != Error::Origin::kServer) ++unreachable;
   }
-  // One reason for all is said once, not for each ref.
-  if (unreachable == outcomes.size() && !target.json) return Fail(console, *last, client);
+  const bool all_unreachable = unreachable == outcomes.size();
   if (target.json) {
     WriteJson(*refs, outcomes, verb, failed, console);
-  } else {
+  } else if (!all_unreachable) {
     WriteText(*refs, outcomes, verb, client, console);
   }
   const Exit exit = Flush(console);
+  // One reason for all is said once, not for each ref.
+  if (all_unreachable) return Fail(console, *last, client);
   if (exit != Exit::kOk || failed == 0) return exit;
-  return unreachable == outcomes.size() ? Exit::kUnreachable : Exit::kRefused;
+  return Fail(console, Exit::kRefused,
+              std::to_string(failed) + " of " + std::to_string(refs->size()) + " refs not " +
+                  std::string(verb.done));
 }
 
 }  // namespace

@@ -226,13 +226,18 @@ class FakeService final : public v1::LeaseService::Service,
     ref.set_key(kKey ^ fence);
     return ref;
   }
-  static bool Known(const std::string& pool) {
+  static std::string Bare(const std::string& pool) {
+    return pool.starts_with("pools/") ? pool.substr(6) : pool;
+  }
+  static bool Known(const std::string& name) {
+    const std::string pool = Bare(name);
     return pool == "ids" || pool == "labels" || pool == "buffers";
   }
   static grpc::Status Unknown(const std::string& pool) {
     return AsCallStatus(FakeError(grpc::StatusCode::NOT_FOUND, "POOL_UNKNOWN", "no pool " + pool));
   }
-  static void SetValue(const std::string& pool, uint64_t handle, v1::Grant& grant) {
+  static void SetValue(const std::string& name, uint64_t handle, v1::Grant& grant) {
+    const std::string pool = Bare(name);
     if (pool == "ids") grant.set_id(static_cast<int64_t>(100 + handle));
     if (pool == "labels") grant.set_label("seat-" + std::to_string(handle));
     if (pool == "buffers") {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/duration.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {
@@ -79,6 +80,19 @@ TEST(Ref, WhatIsShownIsFitForATerminal) {
   std::string why;
   EXPECT_FALSE(ParseRef("\x1b[2J/1/2/0123456789abcdef", why));
   EXPECT_EQ(why.find('\x1b'), std::string::npos);
+}
+
+TEST(Text, TellsUtf8FromOtherBytes) {
+  for (const char* good : {"", "abc", "caf\u00e9", "\u20ac", "\U0001f600", "\ud7ff", "\ue000"}) {
+    EXPECT_TRUE(IsUtf8(good)) << good;
+    EXPECT_EQ(Printable(good), good);
+  }
+  // Cut short, overlong, a surrogate, beyond Unicode, a lone continuation.
+  for (const char* bad : {"\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                          "\xf0\x80\x80\x80", "\x80", "a\xff"}) {
+    EXPECT_FALSE(IsUtf8(bad));
+  }
+  EXPECT_EQ(Printable("a\xff\u0085"), "a\\xff\\xc2\\x85");
 }
 
 TEST(Duration, NeedsAUnit) {
