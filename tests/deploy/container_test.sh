@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# Builds the container image from nothing, without a registry, and holds it to its promises: it runs
+# as nobody, confined and limited, counts the CPUs it was given, serves, and drains when told.
+#
+#   tests/deploy/container_test.sh
+#
+# Needs root. Takes minutes: two of them go to a bare Debian and the packages of the build.
+# OBJPOOL_CONTAINER_STORE=FOLDER keeps the images there, so that the next run builds only what
+# changed; by default they are in a folder of the test's own, which goes with it.
+#
+# shellcheck disable=SC2317  # functions that `check` and the trap run
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+readonly repository=${here%/tests/deploy}
+readonly base=docker.io/library/debian:bookworm-slim
+readonly image=localhost/objpoold-test
+readonly ready_s=30  # only a bug takes so long
+passed=0
+failed=0
+
+work=$(mktemp -d -t objpool-container-XXXXXX)
+readonly work
+readonly store=${OBJPOOL_CONTAINER_STORE:-$work/store}
+mkdir -p "$store" "$work/run" "$work/libpod" "$work/net" "$work/tmp"
+
+# Nothing of this is the host's: not its images, containers, networks or limits. runc and cgroupfs,
+# because there need not be a systemd; low ulimits, because root in a container may not raise them.
+cat >"$work/containers.conf" <<END
+[containers]
+default_ulimits = ["nofile=16384:16384", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+tmp_dir = "$work/libpod"
+[network]
+network_backend = "netavark"
+network_config_dir = "$work/net"
+END
+cat >"$work/storage.conf" <<END
+[storage]
+driver = "overlay"
+graphroot = "$store"
+runroot = "$work/run"
+END
+export CONTAINERS_CONF=$work/containers.conf CONTAINERS_STORAGE_CONF=$work/storage.conf
+export TMPDIR=$work/tmp
+
+clean_up() {
+  podman rm --all --force --volumes --time 1 >/dev/null 2>&1 || true
+  podman image unmount --all >/dev/null 2>&1 || true
+  findmnt --raw --noheadings --output TARGET | grep -F -e "$work/" -e "$store/" | sort -r |
+    xargs --no-run-if-empty umount --lazy 2>/dev/null || true
+  rm -rf --one-file-system "$work"
+}
+trap clean_up EXIT
+
+# check WHAT COMMAND...: one promise, kept if the command succeeds.
+check() {
+  local what=$1 out
+  shift
+  if out=$("$@" 2>&1); then
+    passed=$((passed + 1))
+    echo "ok      $what"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $what: $*"
+    tail -n 20 <<<"$out"
+  fi
+}
+
+is() { [[ $1 == "$2" ]] || { echo "is '$1', not '$2'"; return 1; }; }
+fails() { ! "$@" || { echo "succeeded"; return 1; }; }
+says() { grep -F -e "$1" <<<"$2" || { echo "no '$1' in: $2"; return 1; }; }
+
+finish() {
+  echo "$passed passed, $failed failed"
+  exit $((failed > 0))
+}
+
+# "URI SUITE" of each suite of Debian 12 that apt here is set up with.
+suites() {
+  # shellcheck disable=SC2016  # apt fills these in
+  apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' |
+    grep -E ' (bookworm|bookworm-updates|bookworm-security)$' | sort -u
+}
+
+# What the registry would give: a bare Debian which, like bookworm-slim, takes security updates and
+# leaves documentation out.
+make_base() {
+  local root=$work/base mirror
+  mirror=$(suites | sed -n 's/ bookworm$//p' | head -n 1)
+  nice debootstrap --variant=minbase bookworm "$root" "$mirror" >"$work/base.log" 2>&1 ||
+    { tail -n 20 "$work/base.log"; return 1; }
+  suites | sed 's/.*/deb & main/' >"$root/etc/apt/sources.list"
+  printf 'path-exclude %s\n' '/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' \
+    >"$root/etc/dpkg/dpkg.cfg.d/slim"
+  rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+  tar -C "$root" --numeric-owner -cf - . | podman import --quiet - "$base" || return 1
+  rm -rf "$root"
+}
+
+build_image() {
+  nice buildah bud --pull-never --isolation chroot --layers --format docker --tag "$image" \
+    --build-arg VERSION=0.0.0 --build-arg REVISION=test --build-arg CREATED=2000-01-01T00:00:00Z \
+    "$repository" >"$work/build.log" 2>&1 || { tail -n 60 "$work/build.log"; return 1; }
+}
+
+config_of() { podman image inspect --format "{{$1}}" "$image"; }
+
+size_mb() { echo $(($(podman image inspect --format '{{.Size}}' "$1") / 1000000)); }
+
+# Docker's profile where it differs from podman's: no NUMA policy without CAP_SYS_NICE, no io_uring.
+write_docker_seccomp() {
+  /usr/bin/python3 - "$1" <<'END'
+import json
+import sys
+
+refused = {"mbind", "set_mempolicy", "get_mempolicy", "set_mempolicy_home_node", "move_pages",
+           "migrate_pages", "io_uring_setup", "io_uring_enter", "io_uring_register"}
+with open("/usr/share/containers/seccomp.json") as file:
+    profile = json.load(file)
+for rule in profile["syscalls"]:
+    rule["names"] = [name for name in rule["names"] if name not in refused]
+profile["syscalls"] = [rule for rule in profile["syscalls"] if rule["names"]]
+profile.update(defaultErrnoRet=1, defaultErrno="EPERM")
+with open(sys.argv[1], "w") as file:
+    json.dump(profile, file)
+END
+}
+
+# start NAME ARGUMENTS-OF-PODMAN-RUN...: waits until it is healthy.
+start() {
+  local name=$1
+  shift
+  podman run --detach --name "$name" "$@" "$image" || return 1
+  healthy_within "$ready_s" "$name" || { podman logs "$name"; return 1; }
+}
+
+healthy_within() {
+  local end=$((SECONDS + $1))
+  until podman healthcheck run "$2"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.2
+  done
+}
+
+ctl() { podman exec "$1" objpoolctl "${@:2}"; }
+status_of() { podman exec "$1" sed -n "s/^$2:[[:space:]]*//p" /proc/1/status | tr -s '[:space:]' ' '; }
+# The sum of a metric, from the host through the published port.
+metric() {
+  local address
+  address=$(podman port "$1" 9742)
+  curl -fsS --max-time 10 "http://$address/metrics" |
+    awk -v name="$2" '$1 ~ "^" name "({|$)" { sum += $2; seen = 1 } END { if (!seen) exit 1; print sum }'
+}
+
+lease_and_return() {
+  local ref
+  ref=$(ctl "$1" lease workers --ttl 10s | cut -f 2)
+  [[ -n $ref ]] && ctl "$1" return "$ref"
+}
+
+drains() {
+  podman stop --time 20 "$1" || return 1
+  is "$(podman inspect --format '{{.State.ExitCode}}' "$1")" 0
+}
+
+check_image() {
+  check "the user is a number and not root" is "$(config_of .Config.User)" 65532:65532
+  check "the entry point is exec form" is "$(config_of .Config.Entrypoint)" "[/usr/bin/objpoold]"
+  check "the command names the configuration" \
+    is "$(config_of .Config.Cmd)" "[--config /etc/objpool/objpoold.textproto]"
+  check "the stop signal is SIGTERM" is "$(config_of .Config.StopSignal)" SIGTERM
+  check "the health check is exec form" \
+    says "CMD /usr/bin/objpoolctl" "$(config_of .Config.Healthcheck.Test)"
+  check "the state folder is a volume" says /var/lib/objpool "$(config_of .Config.Volumes)"
+  local key
+  for key in title description licenses version revision created source; do
+    check "the label $key is set" says "org.opencontainers.image.$key:" "$(config_of .Config.Labels)"
+  done
+  local root sections
+  root=$(podman image mount "$image")
+  sections=$(readelf --section-headers --wide "$root/usr/bin/objpoold" "$root/usr/bin/objpoolctl")
+  check "the programs have sections" says .text "$sections"
+  check "the programs are stripped" fails says .symtab "$sections"
+  check "there is no compiler in it" fails compgen -G "$root/usr/bin/*g++*"
+  check "apt left nothing behind" fails compgen -G "$root/var/lib/apt/lists/*"
+  podman image unmount "$image" >/dev/null
+}
+
+# All restrictions at once, and a user that nobody knows.
+check_confined() {
+  local cpu
+  cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
+  check "starts confined, on one CPU, as a random user" start confined \
+    --read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges \
+    --user 12345:0 --cpuset-cpus "$cpu" --memory 128m --pids-limit 64 --publish 127.0.0.1::9742
+  check "runs as that user" is "$(status_of confined Uid)" "12345 12345 12345 12345 "
+  check "has no capability" is "$(status_of confined CapEff)" "0000000000000000 "
+  check "cannot gain privileges" is "$(status_of confined NoNewPrivs)" "1 "
+  check "runs under seccomp" is "$(status_of confined Seccomp)" "2 "
+  check "the root is read-only" fails podman exec confined touch /tmp/x
+  check "the state folder is writable" podman exec confined touch /var/lib/objpool/x
+  check "counts the CPUs that it may use" is "$(metric confined objpool_topology_info)" 1
+  check "pins its worker" is "$(metric confined objpool_worker_pinned)" 1
+  check "leases and takes back" lease_and_return confined
+  check "keeps within memory and pids under load" \
+    ctl confined bench --pool workers --duration 3s --connections 16 --clients 16
+  check "has counted the load" test "$(metric confined objpool_leases_granted_total)" -gt 100
+  check "is healthy after the load" podman healthcheck run confined
+  check "stops with 0" drains confined
+  check "said that it stopped" says stopped "$(podman logs confined 2>&1)"
+}
+
+check_variants() {
+  check "starts with no options at all" start plain
+  check "the state folder is writable for its own user" podman exec plain touch /var/lib/objpool/x
+  check "stops with 0 again" drains plain
+  check "starts below one CPU's worth of quota" start quota --cpus 0.5 --publish 127.0.0.1::9742
+  check "has as many workers as the quota" is "$(metric quota objpool_topology_info)" 1
+  check "does not pin them" is "$(metric quota objpool_worker_pinned)" 0
+  check "the quota's server stops with 0" drains quota
+  write_docker_seccomp "$work/seccomp.json"
+  check "starts under Docker's seccomp rules" \
+    start seccomp --security-opt "seccomp=$work/seccomp.json" --cap-drop ALL
+  check "leases a buffer without NUMA calls" ctl seccomp lease buffers
+  check "the seccomp server stops with 0" drains seccomp
+  echo 'pools { name: "No" ids { count: 1 } }' >"$work/bad.textproto"
+  local out
+  out=$(podman run --rm --no-healthcheck \
+    --volume "$work/bad.textproto:/etc/objpool/objpoold.textproto:ro" "$image" 2>&1) &&
+    out+=" and exited with 0"
+  check "refuses a bad configuration and names the key" says "pools[0].name" "$out"
+  check "refusing is no success" fails says "exited with 0" "$out"
+}
+
+main() {
+  ((EUID == 0)) || { echo "container_test.sh: needs root" >&2; exit 1; }
+  "$repository/deploy/apt/install.sh" tools
+  podman image exists "$base" || check "a bare Debian can be made" make_base
+  check "the image builds" build_image
+  ((failed == 0)) || finish
+  echo "image: $(size_mb "$image") MB, of which the base is $(size_mb "$base") MB"
+  check_image
+  check_confined
+  check_variants
+  finish
+}
+
+main
