@@ -7,8 +7,8 @@
 
 namespace objpool {
 
-// Lets the calling thread run on this CPU only, by the operating system's number. False, with `why`,
-// where the system refuses (a CPU outside the control group, a synthetic topology).
+// Lets the calling thread run on this CPU only, by the operating system's number. False, with
+// `why`, where the system refuses (a CPU outside the control group, a synthetic topology).
 [[nodiscard]] bool PinThisThread(uint32_t cpu, std::string& why);
 
 // The CPUs that the calling thread may run on, rising. Empty when the system does not tell.

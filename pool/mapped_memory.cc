@@ -41,8 +41,8 @@ bool TouchPages(std::byte* base, std::size_t bytes) {
   // Fails cleanly where memory is short, instead of a SIGBUS; kernels before 5.14 lack it.
   if (madvise(reinterpret_cast<void*>(first), last - first, MADV_POPULATE_WRITE) == 0) return true;
   if (errno != EINVAL && errno != ENOSYS && errno != EPERM) return false;
-  // Adding nothing writes the page without changing it, even when a neighbour on the same page is at
-  // work already.
+  // Adding nothing writes the page without changing it, even when a neighbour on the same page is
+  // at work already.
   for (std::uintptr_t at = first; at < last; at += page) {
     std::atomic_ref<uint8_t>(*reinterpret_cast<uint8_t*>(at)).fetch_add(0);
   }

@@ -1,5 +1,5 @@
-// ObjectMemory: room for `capacity` objects of one size, each share of them touched first by the owner
-// of its slot.
+// ObjectMemory: room for `capacity` objects of one size, each share of them touched first by the
+// owner of its slot.
 //
 // With `shared` the pages of each NUMA node are one memfd, which can be mapped by other processes;
 // else they are private. Huge pages are asked for and taken where the system gives them.

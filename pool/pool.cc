@@ -30,8 +30,8 @@ SlotStats::ByDistance Values(const DistanceCounters& counters) {
 
 }  // namespace
 
-// All members are guarded by `lock`; what other threads may read without it is atomic. Padded so that
-// the owner of one slot does not slow its neighbour.
+// All members are guarded by `lock`; what other threads may read without it is atomic. Padded so
+// that the owner of one slot does not slow its neighbour.
 struct alignas(base::kCacheLineBytes) Pool::Slot {
   std::mutex lock;
   Handle head = kNoHandle;
@@ -181,8 +181,8 @@ Handle Pool::Pop(SlotId slot) {
   return PopFromAll(slot, {&handle, 1}, 1) == 1 ? handle : kNoHandle;
 }
 
-// Moves half of the victim's handles, rounded up, to the thief, and gives one of them out. Both locks
-// are held.
+// Moves half of the victim's handles, rounded up, to the thief, and gives one of them out. Both
+// locks are held.
 Handle Pool::Steal(Slot& thief, Slot& victim, StealDistance distance) {
   const uint32_t take = std::min(kMaxStolen, (victim.size() + 1) / 2);
   if (take == 0) return kNoHandle;
@@ -212,8 +212,8 @@ uint32_t Pool::PopBatch(SlotId slot, std::span<Handle> out, uint32_t min_count) 
   return PopFromAll(slot, out, min_count);
 }
 
-// Decides under all locks, so that a "too few" is true of one instant (I5) and two half-served batches
-// never starve each other.
+// Decides under all locks, so that a "too few" is true of one instant (I5) and two half-served
+// batches never starve each other.
 uint32_t Pool::PopFromAll(SlotId slot, std::span<Handle> out, uint32_t min_count) {
   Slot& own = Own(slot);
   const AllLocked all(*this);

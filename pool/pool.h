@@ -1,9 +1,9 @@
 // Pool: a fixed set of handles, spread over one slot for each worker.
 //
-// A handle is a number in 0 .. capacity - 1. It is either free, in exactly one slot, or in the hands
-// of a caller. Push and Pop work on the caller's own slot; a Pop that finds it empty steals half of
-// the nearest slot that is not. The slot keeps its handles last in, first out, so what comes back
-// warm goes out warm.
+// A handle is a number in 0 .. capacity - 1. It is either free, in exactly one slot, or in the
+// hands of a caller. Push and Pop work on the caller's own slot; a Pop that finds it empty steals
+// half of the nearest slot that is not. The slot keeps its handles last in, first out, so what
+// comes back warm goes out warm.
 //
 // Engine: "slot_lock". Each slot is a linked list of handles under a lock of its own.
 //   I1  next_[h] belongs to the slot whose list holds h, and is guarded by that slot's lock; for a
@@ -63,9 +63,9 @@ class Pool {
     uint32_t capacity = 0;  // 1 .. kMaxCapacity
     // Owners and steal order. Required.
     std::shared_ptr<const SlotMap> slots;
-    // A handle pushed on another NUMA node than that of its share goes to the slot that it began in,
-    // because the memory behind it is there. For handles that are only numbers, leave it off: they
-    // stay where they are pushed.
+    // A handle pushed on another NUMA node than that of its share goes to the slot that it began
+    // in, because the memory behind it is there. For handles that are only numbers, leave it off:
+    // they stay where they are pushed.
     bool return_home = false;
   };
 
@@ -85,13 +85,13 @@ class Pool {
   // Takes one free handle: from the slot, or else from the nearest other one. kNoHandle when no
   // handle of the pool was free at some instant during the call.
   [[nodiscard]] Handle Pop(SlotId slot);
-  // Takes up to out.size() handles, and at least `min_count` of them or none at all; returns how many
-  // were taken. 0 means that fewer than `min_count` were free at some instant during the call.
+  // Takes up to out.size() handles, and at least `min_count` of them or none at all; returns how
+  // many were taken. 0 means that fewer than `min_count` were free at some instant during the call.
   // 1 <= min_count <= out.size().
   [[nodiscard]] uint32_t PopBatch(SlotId slot, std::span<Handle> out, uint32_t min_count);
 
-  // Gives handles back. Never refused: there is room for every handle in every slot. A handle that is
-  // out of range is a bug and ends the process; so is, in the checked build, one that is free.
+  // Gives handles back. Never refused: there is room for every handle in every slot. A handle that
+  // is out of range is a bug and ends the process; so is, in the checked build, one that is free.
   void Push(SlotId slot, Handle handle);
   void PushBatch(SlotId slot, std::span<const Handle> handles);
 

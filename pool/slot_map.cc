@@ -33,15 +33,14 @@ SlotMap::SlotMap(const Topology& topology, std::vector<Cpu> owners) : owners_(st
       const SlotId victim = (thief + step) % count;
       order_.push_back({victim, DistanceBetween(owners_[thief], owners_[victim])});
     }
-    std::stable_sort(
-        order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.end(),
-        [&](const StealTarget& a, const StealTarget& b) {
-          const auto rank = [&](const StealTarget& t) {
-            return std::pair(t.distance,
-                             topology.Distance(owners_[thief].node, owners_[t.slot].node));
-          };
-          return rank(a) < rank(b);
-        });
+    std::stable_sort(order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.end(),
+                     [&](const StealTarget& a, const StealTarget& b) {
+                       const auto rank = [&](const StealTarget& t) {
+                         return std::pair(t.distance, topology.Distance(owners_[thief].node,
+                                                                        owners_[t.slot].node));
+                       };
+                       return rank(a) < rank(b);
+                     });
   }
 }
 

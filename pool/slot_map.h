@@ -33,8 +33,8 @@ struct StealTarget {
 
 class SlotMap {
  public:
-  // At least one owner, at most kMaxSlots. Slots are numbered by node, then by CPU, so that the slots
-  // of a node are neighbours.
+  // At least one owner, at most kMaxSlots. Slots are numbered by node, then by CPU, so that the
+  // slots of a node are neighbours.
   static constexpr std::size_t kMaxSlots = 1024;
   SlotMap(const Topology& topology, std::vector<Cpu> owners);
 
@@ -43,8 +43,8 @@ class SlotMap {
 
   [[nodiscard]] uint32_t slots() const { return static_cast<uint32_t>(owners_.size()); }
   [[nodiscard]] const Cpu& owner(SlotId slot) const { return owners_[slot]; }
-  // All other slots, nearest first: by StealDistance, then by node distance, then by number, counted
-  // up from the thief's own so that neighbours do not all rob the same victim.
+  // All other slots, nearest first: by StealDistance, then by node distance, then by number,
+  // counted up from the thief's own so that neighbours do not all rob the same victim.
   [[nodiscard]] std::span<const StealTarget> order(SlotId thief) const {
     return std::span(order_).subspan(std::size_t{thief} * (owners_.size() - 1), owners_.size() - 1);
   }

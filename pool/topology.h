@@ -31,8 +31,8 @@ class Topology {
     uint32_t distance;
   };
 
-  // What this process may use now: the CPUs of the machine, less those that the control group or the
-  // affinity mask of the calling thread keep away. Empty, with `why`, when hwloc cannot tell.
+  // What this process may use now: the CPUs of the machine, less those that the control group or
+  // the affinity mask of the calling thread keep away. Empty, with `why`, when hwloc cannot tell.
   // HWLOC_SYNTHETIC and HWLOC_XMLFILE make it see another machine; pinning then fails, and is
   // reported as such.
   [[nodiscard]] static std::optional<Topology> Detect(std::string& why);

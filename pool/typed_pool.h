@@ -1,16 +1,16 @@
 // TypedPool<T>: a Pool whose handles are objects, prepared in advance and used over and over.
 //
-// Life of an object: its memory is zeroed and it is value-initialized and shown to `init`, once, when
-// its slot is attached; from then on the pool never looks inside it, so a user finds what the last
-// user left. It is destroyed when the whole pool is released.
+// Life of an object: its memory is zeroed and it is value-initialized and shown to `init`, once,
+// when its slot is attached; from then on the pool never looks inside it, so a user finds what the
+// last user left. It is destroyed when the whole pool is released.
 //
-// Life of the pool (after the Linux kernel's objpool): it counts one reference for itself and one for
-// each object. Fini takes the free objects out and gives up the pool's own reference; each object that
-// is still in use is later given up by Drop. Whoever gives up the last reference releases: `release`
-// is called, once, and the memory goes. Free releases by force.
+// Life of the pool (after the Linux kernel's objpool): it counts one reference for itself and one
+// for each object. Fini takes the free objects out and gives up the pool's own reference; each
+// object that is still in use is later given up by Drop. Whoever gives up the last reference
+// releases: `release` is called, once, and the memory goes. Free releases by force.
 //
-// Threads: as Pool for Attach, Pop and Push. Drop by any thread. Fini and Free by one thread while no
-// Push or Pop is under way.
+// Threads: as Pool for Attach, Pop and Push. Drop by any thread. Fini and Free by one thread while
+// no Push or Pop is under way.
 #pragma once
 
 #include <algorithm>
@@ -60,8 +60,8 @@ class TypedPool {
   [[nodiscard]] T* Pop(SlotId slot);
   void Push(SlotId slot, T* object) { pool_->Push(slot, HandleOf(object)); }
 
-  // Gives up the pool's own reference and those of the free objects. True when that released the pool.
-  // At most once.
+  // Gives up the pool's own reference and those of the free objects. True when that released the
+  // pool. At most once.
   bool Fini();
   // Gives up an object that was popped and will not be pushed. True when that released the pool.
   bool Drop(T* object);
@@ -85,7 +85,7 @@ class TypedPool {
 
   Options options_;
   std::unique_ptr<Pool> pool_;
-  std::unique_ptr<ObjectMemory> memory_;          // null once released
+  std::unique_ptr<ObjectMemory> memory_;           // null once released
   std::unique_ptr<std::atomic<uint32_t>[]> live_;  // objects built in each slot's share
   // R1  every Unreference releases what its caller did   pairs with   A1  the last one, before it
   //     destroys the objects

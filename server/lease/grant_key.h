@@ -1,7 +1,8 @@
 // Grant keys: proof that the caller was given a grant.
 //
-// A key is a MAC (SipHash-2-4 by libsodium) over pool, handle and fence under a secret of the server,
-// so it needs no memory, and a wrong one tells a guesser nothing: 64 bits, compared in constant time.
+// A key is a MAC (SipHash-2-4 by libsodium) over pool, handle and fence under a secret of the
+// server, so it needs no memory, and a wrong one tells a guesser nothing: 64 bits, compared in
+// constant time.
 #pragma once
 
 #include <array>

@@ -18,8 +18,8 @@ constexpr uint32_t kSweepStep = 64 * LeaseTable::kBlock;
 // How long the rate of returns is taken over, at least.
 constexpr BootMs kRateWindowMs = 1000;
 
-// The deadline of a grant made now. One more than asked for, because `now` was rounded down: a grant
-// lasts at least its TTL, and less than a millisecond more.
+// The deadline of a grant made now. One more than asked for, because `now` was rounded down: a
+// grant lasts at least its TTL, and less than a millisecond more.
 BootMs DeadlineAfter(BootMs now, uint64_t ttl_ms) {
   OBJPOOL_CHECK(ttl_ms >= 1 && ttl_ms <= kMaxTtlMs, "the edge refuses other times");
   const BootMs deadline = now + ttl_ms + 1;

@@ -1,7 +1,7 @@
 // LeasePool: one named pool of the service: its free handles, its grants, and what it counts.
 //
-// It joins a Pool (who is free) and a LeaseTable (who is held): a Lease pops and grants, and whoever
-// ends a grant pushes, in this order, so that a handle is never free and held at once.
+// It joins a Pool (who is free) and a LeaseTable (who is held): a Lease pops and grants, and
+// whoever ends a grant pushes, in this order, so that a handle is never free and held at once.
 //
 // Threads: Attach, Lease, Return, Renew and Sweep take the worker that calls, which must be the one
 // thread that owns that slot. The others by any thread. Time is an argument.
@@ -40,23 +40,24 @@ class LeasePool {
   // Makes the worker's share of handles and records; see Pool::Attach. False when memory runs out.
   [[nodiscard]] bool Attach(SlotId worker);
 
-  // Leases up to out.size() handles and at least `min_count`, or none: returns how many. The limits are
-  // the edge's to check: 1 <= min_count <= out.size() <= kMaxBatch, 1 <= ttl_ms <= kMaxTtlMs, the holder
-  // at most kMaxHolderBytes.
+  // Leases up to out.size() handles and at least `min_count`, or none: returns how many. The limits
+  // are the edge's to check: 1 <= min_count <= out.size() <= kMaxBatch, 1 <= ttl_ms <= kMaxTtlMs,
+  // the holder at most kMaxHolderBytes.
   struct Wish {
     uint32_t min_count = 1;
     uint64_t ttl_ms = 0;
     std::string_view holder;
   };
-  [[nodiscard]] uint32_t Lease(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out);
+  [[nodiscard]] uint32_t Lease(SlotId worker, const Wish& wish, BootMs now,
+                               std::span<GrantRef> out);
 
   // Ends or extends each grant; one verdict each. refs.size() == out.size() <= kMaxBatch.
   void Return(SlotId worker, std::span<const GrantRef> refs, BootMs now, std::span<Verdict> out);
   void Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t ttl_ms, BootMs now,
              std::span<Verdict> out);
 
-  // Ends overdue grants in the worker's share, some thousand records at a time, and takes their handles
-  // back. Sweeps go round: true when this call reached the end of the share.
+  // Ends overdue grants in the worker's share, some thousand records at a time, and takes their
+  // handles back. Sweeps go round: true when this call reached the end of the share.
   [[nodiscard]] bool Sweep(SlotId worker, BootMs now);
 
   [[nodiscard]] std::optional<GrantView> Look(Handle handle, BootMs now) const {
@@ -89,8 +90,8 @@ class LeasePool {
     uint32_t next = 0;
   };
   std::vector<Cursor> cursors_;
-  // The last look at how many grants had ended: boot time and count. Any worker may renew it; losing
-  // one of two renewals costs nothing but precision.
+  // The last look at how many grants had ended: boot time and count. Any worker may renew it;
+  // losing one of two renewals costs nothing but precision.
   std::atomic<BootMs> sample_at_{0};
   std::atomic<uint64_t> sample_ended_{0};
   std::atomic<uint64_t> ended_per_s_{0};

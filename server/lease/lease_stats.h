@@ -18,7 +18,8 @@ static_assert(static_cast<std::size_t>(Outcome::kBadHandle) + 1 == kOutcomes);
 // Bounds in milliseconds.
 inline constexpr std::array<uint64_t, 13> kHoldBounds = {
     1, 5, 10, 50, 100, 500, 1000, 5000, 10'000, 60'000, 300'000, 3'600'000, 86'400'000};
-inline constexpr std::array<uint64_t, 9> kExpiryLagBounds = {1, 2, 5, 10, 20, 50, 100, 1000, 10'000};
+inline constexpr std::array<uint64_t, 9> kExpiryLagBounds = {1,  2,   5,    10,    20,
+                                                             50, 100, 1000, 10'000};
 
 // Counts grants, not calls.
 struct alignas(base::kCacheLineBytes) LeaseCell {

@@ -52,15 +52,15 @@ bool LeaseTable::Attach(Share share) {
 }
 
 uint64_t LeaseTable::Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder) {
-  OBJPOOL_DCHECK(LeaseWord(words_[handle].load(std::memory_order_relaxed)).state() !=
-                     HandleState::kLeased,
-                 "only a free handle is granted");
+  OBJPOOL_DCHECK(
+      LeaseWord(words_[handle].load(std::memory_order_relaxed)).state() != HandleState::kLeased,
+      "only a free handle is granted");
   Details& details = details_[handle];
   const uint64_t last = details.fence.load(std::memory_order_relaxed);
   const uint64_t fence = last == 0 ? first_fence_ : last + 1;
-  details.fence.store(fence, std::memory_order_release);                       // R3 -> A3
+  details.fence.store(fence, std::memory_order_release);  // R3 -> A3
   details.granted_and_length.store(now << kLengthBits | holder.size(),
-                                   std::memory_order_release);                 // R3 -> A3
+                                   std::memory_order_release);  // R3 -> A3
   StoreHolder(handle, holder);
   words_[handle].store(LeaseWord::Leased(deadline, fence).bits(), std::memory_order_release);  // R1
   marks_[handle / kBlock].exchange(1, std::memory_order_release);                              // R4
@@ -81,8 +81,8 @@ BootMs LeaseTable::GrantedAt(Handle handle) const {
   return details_[handle].granted_and_length.load(std::memory_order_acquire) >> kLengthBits;
 }
 
-// What a caller who shows `fence` is told of a handle in this state. kOk means that this very grant is
-// running.
+// What a caller who shows `fence` is told of a handle in this state. kOk means that this very grant
+// is running.
 Verdict LeaseTable::Judge(Handle handle, uint64_t fence, LeaseWord word) const {
   const uint64_t current = details_[handle].fence.load(std::memory_order_acquire);
   if (fence != current) return {.outcome = Outcome::kStaleFence, .current_fence = current};
@@ -169,9 +169,9 @@ bool LeaseTable::ScanBlock(Share block, BootMs now, std::span<Overdue> out, uint
     if (!word.Overdue(now)) continue;
     if (ended == out.size()) return true;
     const BootMs granted_at = GrantedAt(handle);
-    if (words_[handle].compare_exchange_strong(
-            bits, word.Ended(HandleState::kExpired, now).bits(), std::memory_order_acq_rel,  // R2
-            std::memory_order_relaxed)) {
+    if (words_[handle].compare_exchange_strong(bits, word.Ended(HandleState::kExpired, now).bits(),
+                                               std::memory_order_acq_rel,  // R2
+                                               std::memory_order_relaxed)) {
       out[ended++] = {handle, word.time(), granted_at};
     }
   }
@@ -180,8 +180,8 @@ bool LeaseTable::ScanBlock(Share block, BootMs now, std::span<Overdue> out, uint
 
 std::optional<GrantView> LeaseTable::Look(Handle handle, BootMs now) const {
   std::optional<GrantView> view;
-  // A try fails only when a grant of this handle began or ended meanwhile. After so many, what is true
-  // is that no grant lasts long enough to be shown.
+  // A try fails only when a grant of this handle began or ended meanwhile. After so many, what is
+  // true is that no grant lasts long enough to be shown.
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
     if (TryView(handle, now, view)) return view;

@@ -1,27 +1,27 @@
 // LeaseTable: who holds which handle until when, as one record for each handle, indexed by it.
 //
-//   I1  A handle is leased from the Grant of the worker that popped it until exactly one Return, Renew
-//       or Sweep ends it, by a compare-and-swap of its word. Whoever ends it gets the handle, and must
-//       push it; nobody else may.
-//   I2  Fence and details of a handle are written only by the worker that popped it, before the word
-//       says leased.
+//   I1  A handle is leased from the Grant of the worker that popped it until exactly one Return,
+//       Renew or Sweep ends it, by a compare-and-swap of its word. Whoever ends it gets the handle,
+//       and must push it; nobody else may.
+//   I2  Fence and details of a handle are written only by the worker that popped it, before the
+//       word says leased.
 //   I3  Fences of a handle rise by one with each grant.
-//   I4  A grant ends at its deadline or later by this clock, unless it is returned. Once the deadline
-//       has passed, whoever looks next ends it: being late is never a way to keep it.
+//   I4  A grant ends at its deadline or later by this clock, unless it is returned. Once the
+//       deadline has passed, whoever looks next ends it: being late is never a way to keep it.
 //   I5  A block with a leased handle is marked, or is being scanned by its sweeper.
 //
 //   R1  Grant stores the word                 pairs with  A1  every load of a word
-//   R2  the swap that ends a grant            pairs with  A1  (so that Grant of the next holder, which
-//       got the handle through the pool, is ordered behind it)
+//   R2  the swap that ends a grant            pairs with  A1  (so that Grant of the next holder,
+//       which got the handle through the pool, is ordered behind it)
 //   R3  Grant stores the details              pairs with  A3  Look loads them: having seen a later
 //       grant's details, it sees the word changed too, and does not believe them
 //   R4  Grant marks the block, a read-modify-write, after the word    pairs with  A4  the sweeper's
 //       clearing swap: either the sweeper sees the word, or the mark outlives the clearing
 //
-// Progress: Grant and Look's single try are wait-free; Return and Renew are lock-free (a failed swap
-// means that somebody else's succeeded). Threads: any, with the rules above; Sweep and Attach of one
-// range by one thread. Time is an argument: milliseconds of boot time, which never go back and count
-// on through suspend.
+// Progress: Grant and Look's single try are wait-free; Return and Renew are lock-free (a failed
+// swap means that somebody else's succeeded). Threads: any, with the rules above; Sweep and Attach
+// of one range by one thread. Time is an argument: milliseconds of boot time, which never go back
+// and count on through suspend.
 #pragma once
 
 #include <array>
@@ -57,8 +57,8 @@ enum class Outcome : uint8_t {
 
 struct Verdict {
   Outcome outcome = Outcome::kOk;
-  // True when this call ended the grant: the caller now has the handle and pushes it. With kExpired it
-  // means that the deadline had passed but nobody had noticed.
+  // True when this call ended the grant: the caller now has the handle and pushes it. With kExpired
+  // it means that the deadline had passed but nobody had noticed.
   bool ended_here = false;
   uint64_t current_fence = 0;  // with kStaleFence
   BootMs ended_at = 0;         // with kAlreadyReturned, kReturned, kExpired
@@ -78,23 +78,23 @@ class LeaseTable {
   // Handles per mark (I5): one mark saves the sweeper 2 KiB of idle words.
   static constexpr uint32_t kBlock = 256;
 
-  // `first_fence` is that of each handle's first grant; to rise over restarts it must be above all that
-  // were given before. Null, with `why`, when memory runs out.
+  // `first_fence` is that of each handle's first grant; to rise over restarts it must be above all
+  // that were given before. Null, with `why`, when memory runs out.
   [[nodiscard]] static std::unique_ptr<LeaseTable> Create(uint32_t capacity, uint64_t first_fence,
                                                           std::string& why);
 
   // Touches the records of a share from the calling thread. False when memory runs out.
   [[nodiscard]] bool Attach(Share share);
 
-  // Makes the caller, who has popped the handle, its holder, and returns the fence. `holder` is at most
-  // kMaxHolderBytes long.
+  // Makes the caller, who has popped the handle, its holder, and returns the fence. `holder` is at
+  // most kMaxHolderBytes long.
   uint64_t Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder);
   [[nodiscard]] Verdict Return(Handle handle, uint64_t fence, BootMs now);
   [[nodiscard]] Verdict Renew(Handle handle, uint64_t fence, BootMs now, BootMs deadline);
 
-  // Ends what is overdue in [range.first, range.last), a range that begins at a multiple of kBlock, and
-  // says what it ended, up to out.size(), with the deadlines. `next` is where to go on; range.last when
-  // all was seen.
+  // Ends what is overdue in [range.first, range.last), a range that begins at a multiple of kBlock,
+  // and says what it ended, up to out.size(), with the deadlines. `next` is where to go on;
+  // range.last when all was seen.
   struct Overdue {
     Handle handle;
     BootMs deadline;

@@ -4,10 +4,10 @@
 //   bits 23..4   fence_low: the low bits of the fence, which tell apart grants of equal deadline
 //   bits  3..0   state
 //
-// The deadline is in the word because "renewed" and "expired" must be one decision: whichever changes
-// the word first wins, and the other one sees it. A swap could mistake one grant for another only
-// after 2^20 grants of the same handle between two instructions, with a deadline equal to the
-// millisecond. 40 bits of milliseconds last 34 years of uptime.
+// The deadline is in the word because "renewed" and "expired" must be one decision: whichever
+// changes the word first wins, and the other one sees it. A swap could mistake one grant for
+// another only after 2^20 grants of the same handle between two instructions, with a deadline equal
+// to the millisecond. 40 bits of milliseconds last 34 years of uptime.
 #pragma once
 
 #include <cstdint>

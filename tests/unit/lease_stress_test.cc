@@ -1,7 +1,7 @@
 // Goal: every grant ends exactly once, whoever ends it, and the handle comes back exactly once.
 // Method: workers lease, renew, return (also each other's grants, twice, and late) and sweep with a
-// clock that one of them moves, so that expiry races with renew and return at every point. In the end
-// the counters must balance and every handle must be free.
+// clock that one of them moves, so that expiry races with renew and return at every point. In the
+// end the counters must balance and every handle must be free.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -31,8 +31,8 @@ std::unique_ptr<LeasePool> MakePool(uint32_t capacity, uint32_t workers = 2, uin
 GrantRef LeaseOne(LeasePool& pool, BootMs now, uint64_t ttl_ms, SlotId worker = 0,
                   std::string_view holder = {}) {
   GrantRef ref;
-  EXPECT_EQ(pool.Lease(worker, {.min_count = 1, .ttl_ms = ttl_ms, .holder = holder}, now, {&ref, 1}),
-            1u);
+  EXPECT_EQ(
+      pool.Lease(worker, {.min_count = 1, .ttl_ms = ttl_ms, .holder = holder}, now, {&ref, 1}), 1u);
   return ref;
 }
 
@@ -106,9 +106,9 @@ TEST(LeasePool, ForeignKeyIsRefusedWhateverTheFence) {
   const auto pool = MakePool(4);
   const auto other = MakePool(4, 2, 8);
   const GrantRef ref = LeaseOne(*pool, kNow, 1000);
-  for (GrantRef forged : {GrantRef{ref.handle, ref.fence, ref.key ^ 1},
-                          GrantRef{ref.handle, ref.fence + 1, ref.key},
-                          GrantRef{ref.handle + 1, ref.fence, ref.key}, GrantRef{0, 0, 0}}) {
+  for (GrantRef forged :
+       {GrantRef{ref.handle, ref.fence, ref.key ^ 1}, GrantRef{ref.handle, ref.fence + 1, ref.key},
+        GrantRef{ref.handle + 1, ref.fence, ref.key}, GrantRef{0, 0, 0}}) {
     EXPECT_EQ(ReturnOne(*pool, forged, kNow).outcome, Outcome::kNotHolder);
     EXPECT_EQ(RenewOne(*pool, forged, 5000, kNow).outcome, Outcome::kNotHolder);
   }

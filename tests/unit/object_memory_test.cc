@@ -17,9 +17,9 @@ TEST(ObjectMemory, NamesTheOptionThatIsWrong) {
   EXPECT_EQ(why, "size_bytes must be 1 .. 1073741824, got 0");
   EXPECT_EQ(ObjectMemory::Create({.capacity = 0, .size_bytes = 1, .slots = slots}, why), nullptr);
   EXPECT_EQ(why, "capacity must be 1 .. 16777216, got 0");
-  EXPECT_EQ(ObjectMemory::Create({.capacity = 1, .size_bytes = 1, .alignment = 3, .slots = slots},
-                                 why),
-            nullptr);
+  EXPECT_EQ(
+      ObjectMemory::Create({.capacity = 1, .size_bytes = 1, .alignment = 3, .slots = slots}, why),
+      nullptr);
   EXPECT_EQ(why.substr(0, 29), "alignment must be a power of ");
 }
 

@@ -71,13 +71,13 @@ TEST_P(PoolStress, NeverDoublesLosesOrDenies) {
   const Variant v = GetParam();
   const uint32_t capacity = v.threads * v.held;
   std::string why;
-  const auto pool = Pool::Create({.capacity = capacity, .slots = testing::FlatSlots(v.threads)}, why);
+  const auto pool =
+      Pool::Create({.capacity = capacity, .slots = testing::FlatSlots(v.threads)}, why);
   ASSERT_NE(pool, nullptr) << why;
   pool->AttachAll();
   Ownership own(capacity);
   std::vector<uint64_t> empty(v.threads);
-  testing::RunTeam(v.threads,
-                   [&](uint32_t t) { Churn(*pool, own, t, v, 60'000, empty[t]); });
+  testing::RunTeam(v.threads, [&](uint32_t t) { Churn(*pool, own, t, v, 60'000, empty[t]); });
   EXPECT_EQ(own.violations, 0u);
   for (const uint64_t denied : empty) EXPECT_EQ(denied, 0u);
   std::set<Handle> all;

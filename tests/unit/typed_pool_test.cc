@@ -49,12 +49,12 @@ TEST(TypedPool, RefusedInitFailsTheAttach) {
   std::string why;
   int released = 0;
   {
-    const auto pool = TypedPool<Object>::Create(
-        {.capacity = 4,
-         .slots = FlatSlots(1),
-         .init = [](Object&, Handle handle) { return handle != 2; },
-         .release = [&] { ++released; }},
-        why);
+    const auto pool =
+        TypedPool<Object>::Create({.capacity = 4,
+                                   .slots = FlatSlots(1),
+                                   .init = [](Object&, Handle handle) { return handle != 2; },
+                                   .release = [&] { ++released; }},
+                                  why);
     EXPECT_FALSE(pool->AttachAll());
   }
   EXPECT_EQ(released, 1);
