@@ -32,6 +32,7 @@ fi
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$(mktemp -d "${TMPDIR:-/tmp}/objpool-fresh.XXXXXX")
+chmod 755 "$root"
 finish() {
   if $keep; then echo "The bare root is $root"; else rm -rf --one-file-system "$root"; fi
 }
