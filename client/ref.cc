@@ -15,9 +15,7 @@ constexpr std::size_t kKeyDigits = 16;
 // How much of a wrong value is shown.
 constexpr std::size_t kShownBytes = 80;
 
-std::string Quoted(std::string_view text) {
-  return '"' + Printable(text, kShownBytes) + '"';
-}
+std::string Quoted(std::string_view text) { return '"' + Printable(text, kShownBytes) + '"'; }
 
 bool ParseNumber(std::string_view text, int base, uint64_t& number) {
   const char* const end = text.data() + text.size();
@@ -34,9 +32,7 @@ std::string Hex(uint64_t value) {
 
 }  // namespace
 
-std::string FormatRef(const Ref& ref) {
-  return WithoutKey(ref) + '/' + Hex(ref.key);
-}
+std::string FormatRef(const Ref& ref) { return WithoutKey(ref) + '/' + Hex(ref.key); }
 
 std::string WithoutKey(const Ref& ref) {
   return ref.pool + '/' + std::to_string(ref.handle) + '/' + std::to_string(ref.fence);

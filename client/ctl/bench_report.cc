@@ -11,9 +11,7 @@
 namespace objpool::client {
 namespace {
 
-double Microseconds(uint64_t nanoseconds) {
-  return static_cast<double>(nanoseconds) / 1000;
-}
+double Microseconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1000; }
 
 std::string Decimal(double number, int digits) {
   std::array<char, 400> text;  // the largest double has 309 digits before the point
@@ -47,9 +45,7 @@ void LatencyField(const char* name, const base::LogHistogram& latency, JsonWrite
 }
 
 // Counters of a server that was restarted meanwhile begin anew.
-uint64_t Rise(uint64_t before, uint64_t after) {
-  return after >= before ? after - before : after;
-}
+uint64_t Rise(uint64_t before, uint64_t after) { return after >= before ? after - before : after; }
 
 ServerDelta TotalsOf(const v1::GetPoolStatsResponse& stats) {
   ServerDelta total;

@@ -22,9 +22,7 @@ std::string Quote(std::string_view text) {
 
 }  // namespace
 
-void JsonWriter::Field(std::string_view key, std::string_view text) {
-  Raw(key, Quote(text));
-}
+void JsonWriter::Field(std::string_view key, std::string_view text) { Raw(key, Quote(text)); }
 
 void JsonWriter::Field(std::string_view key, double number) {
   std::array<char, 400> digits;  // the largest double has 309 before the point
@@ -62,8 +60,6 @@ void JsonWriter::Raw(std::string_view key, std::string_view value) {
 void JsonWriter::Integer(std::string_view key, uint64_t number) {
   Raw(key, std::to_string(number));
 }
-void JsonWriter::Integer(std::string_view key, int64_t number) {
-  Raw(key, std::to_string(number));
-}
+void JsonWriter::Integer(std::string_view key, int64_t number) { Raw(key, std::to_string(number)); }
 
 }  // namespace objpool::client

@@ -172,9 +172,7 @@ void Load::Stop() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
-void Load::Join() {
-  threads_.clear();
-}
+void Load::Join() { threads_.clear(); }
 
 std::chrono::nanoseconds Load::measured() const {
   // A run that was interrupted while it warmed up has no measured part.
