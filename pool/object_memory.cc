@@ -110,9 +110,7 @@ uint32_t ObjectMemory::HandleOf(const std::byte* object) const {
   base::CheckFailed(__FILE__, __LINE__, "HandleOf", "the object belongs to this memory");
 }
 
-uint32_t ObjectMemory::node(uint32_t handle) const {
-  return RegionOf(handle).node;
-}
+uint32_t ObjectMemory::node(uint32_t handle) const { return RegionOf(handle).node; }
 
 std::size_t ObjectMemory::mapped_bytes() const {
   std::size_t sum = 0;

@@ -20,9 +20,7 @@ constexpr uint32_t kMaxStolen = 64;
 
 using DistanceCounters = std::array<base::Counter, kStealDistances>;
 
-std::size_t Index(StealDistance distance) {
-  return static_cast<std::size_t>(distance);
-}
+std::size_t Index(StealDistance distance) { return static_cast<std::size_t>(distance); }
 
 SlotStats::ByDistance Values(const DistanceCounters& counters) {
   SlotStats::ByDistance out{};

@@ -28,9 +28,7 @@ sigset_t BlockStopSignals() {
   return set;
 }
 
-void Say(const std::string& line) {
-  std::fprintf(stderr, "objpoold: %s\n", line.c_str());
-}
+void Say(const std::string& line) { std::fprintf(stderr, "objpoold: %s\n", line.c_str()); }
 
 // The client beside this binary, else the one on the path.
 std::string ClientCommand() {

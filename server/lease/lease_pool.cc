@@ -27,9 +27,7 @@ BootMs DeadlineAfter(BootMs now, uint64_t ttl_ms) {
   return deadline;
 }
 
-std::size_t Index(Outcome outcome) {
-  return static_cast<std::size_t>(outcome);
-}
+std::size_t Index(Outcome outcome) { return static_cast<std::size_t>(outcome); }
 
 }  // namespace
 

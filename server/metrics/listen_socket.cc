@@ -71,8 +71,6 @@ ListenSocket::~ListenSocket() {
 ListenSocket::ListenSocket(ListenSocket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)), port_(other.port_), address_(std::move(other.address_)) {}
 
-int ListenSocket::Release() {
-  return std::exchange(fd_, -1);
-}
+int ListenSocket::Release() { return std::exchange(fd_, -1); }
 
 }  // namespace objpool::metrics

@@ -18,13 +18,9 @@ grpc::Slice Flatten(const grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
-GrpcCall::GrpcCall(GrpcWorker& owner) : owner_(owner) {
-  owner_.Register(*this);
-}
+GrpcCall::GrpcCall(GrpcWorker& owner) : owner_(owner) { owner_.Register(*this); }
 
-GrpcCall::~GrpcCall() {
-  owner_.Unregister(*this);
-}
+GrpcCall::~GrpcCall() { owner_.Unregister(*this); }
 
 void GrpcCall::RequestArrival() {
   context_.AsyncNotifyWhenDone(done_.Tag());
@@ -50,9 +46,7 @@ void GrpcCall::Begin() {
   StartRead();
 }
 
-void GrpcCall::StartRead() {
-  stream_.Read(&incoming_, read_.Tag());
-}
+void GrpcCall::StartRead() { stream_.Read(&incoming_, read_.Tag()); }
 
 void GrpcCall::Advance() {
   if (read_.Take()) {
@@ -130,17 +124,13 @@ void GrpcCall::OnTick(BootNs now, bool stopping) {
   }
 }
 
-uint32_t GrpcCall::worker() const {
-  return owner_.index();
-}
+uint32_t GrpcCall::worker() const { return owner_.index(); }
 
 std::string_view GrpcCall::request() const {
   return {reinterpret_cast<const char*>(request_.begin()), request_.size()};
 }
 
-bool GrpcCall::cancelled() const {
-  return !done_.pending();
-}
+bool GrpcCall::cancelled() const { return !done_.pending(); }
 
 uint8_t* GrpcCall::AllocateReply(std::size_t bytes) {
   reply_ = grpc::Slice(bytes);

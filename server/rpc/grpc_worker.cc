@@ -83,11 +83,25 @@ void GrpcWorker::Serve() {
   go_.notify_one();
 }
 
+// gRPC's own shutdown waits for every connection, also for one whose client does nothing and so does not
+// even see that it should leave. Only calls are worth waiting for.
+void GrpcWorker::CutConnections(std::chrono::system_clock::time_point deadline) {
+  constexpr std::chrono::milliseconds kStep(5);
+  constexpr int kQuietSteps = 20;  // for clients that do look, to leave by themselves
+  int quiet = 0;
+  while (quiet < kQuietSteps && std::chrono::system_clock::now() < deadline) {
+    std::this_thread::sleep_for(kStep);
+    quiet = stats_.calls_under_way.load(std::memory_order_relaxed) == 0 ? quiet + 1 : 0;
+  }
+  grpc_server_cancel_all_calls(server_->c_server());
+}
+
 // The order is gRPC's: first the server fails the arrivals that loops wait for, then the loops end,
 // then the queue may go.
 void GrpcWorker::Stop(std::chrono::system_clock::time_point deadline) {
   if (!thread_.joinable()) return;
   if (go_.load(std::memory_order_relaxed) == 1) {
+    const std::jthread cutter([this, deadline] { CutConnections(deadline); });
     server_->Shutdown(deadline);
     loops_ended_.wait();
   } else {
@@ -163,6 +177,10 @@ void GrpcWorker::StartLoop() {
   ServeCalls();
 }
 
+void GrpcWorker::CountCalls() {
+  stats_.calls_under_way.store(loops_ - idle_loops_, std::memory_order_relaxed);
+}
+
 GrpcWorker::Loop GrpcWorker::ServeCalls() {
   for (;;) {
     GrpcCall call(*this);
@@ -173,14 +191,17 @@ GrpcWorker::Loop GrpcWorker::ServeCalls() {
     --idle_loops_;
     if (!call.arrived()) break;  // the server is going down
     if (idle_loops_ == 0 && loops_ < kMaxLoops) StartLoop();
+    CountCalls();
     call.Begin();
     while (!call.over()) {
       co_await event;
       call.Advance();
     }
     if (idle_loops_ >= kIdleLoops) break;  // a burst is over
+    CountCalls();
   }
   --loops_;
+  CountCalls();
 }
 
 }  // namespace objpool::rpc

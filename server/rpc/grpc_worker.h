@@ -64,6 +64,8 @@ class GrpcWorker {
   struct Loop;  // the coroutine's return object
   Loop ServeCalls();
   void StartLoop();
+  void CountCalls();
+  void CutConnections(std::chrono::system_clock::time_point deadline);
   void Run();
   void RunUntilShutdown();
   void Tick();

@@ -38,6 +38,7 @@ struct alignas(base::kCacheLineBytes) WorkerStats {
   std::vector<RpcCell> rpcs;
   base::Counter turns;    // events taken up, and waits that ended without one
   base::Counter busy_ns;  // time not spent waiting
+  std::atomic<uint64_t> calls_under_way{0};
   std::atomic<bool> pinned{false};
 };
 

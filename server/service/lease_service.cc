@@ -18,9 +18,7 @@ using lease::Verdict;
 
 constexpr const char* kService = "objpool.v1.LeaseService";
 
-GrantRef ToRef(const v1::GrantRef& ref) {
-  return {ref.handle(), ref.fence(), ref.key()};
-}
+GrantRef ToRef(const v1::GrantRef& ref) { return {ref.handle(), ref.fence(), ref.key()}; }
 
 // 1 .. kMaxBatch entries, each with its grant. Adds to `bad` and reads nothing beyond the limit.
 template <typename Entries, typename GrantOf>

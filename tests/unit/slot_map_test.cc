@@ -72,9 +72,7 @@ TEST(SlotMap, NeighboursDoNotRobTheSameVictimFirst) {
   EXPECT_EQ(first_victims.size(), 8u);
 }
 
-TEST(SlotMap, OneSlotHasNobodyToRob) {
-  EXPECT_TRUE(testing::FlatSlots(1)->order(0).empty());
-}
+TEST(SlotMap, OneSlotHasNobodyToRob) { EXPECT_TRUE(testing::FlatSlots(1)->order(0).empty()); }
 
 TEST(Topology, DetectFindsTheCpuThatThisRunsOn) {
   std::string why;

@@ -1,0 +1,57 @@
+# One command for each thing one wants of a checkout. CMake builds; this only says what to build and
+# sees to it that the Debian packages are there (deploy/apt), as root or through sudo.
+#
+# JOBS=N sets how much is done at once; ARGS="..." are further flags for `make run`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run build test verify bench format format-check tidy image image-test clean
+# The recipes of two targets would work in the same build folder.
+.NOTPARALLEL:
+
+JOBS ?= $(shell deploy/jobs.sh)
+SOURCES = find pool server client tests -name '*.h' -print0 -o -name '*.cc' -print0
+
+help: ## Show this list (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+run: build ## Build, then serve in the foreground with the example configuration
+	@exec build/release/bin/objpoold --config deploy/objpoold.textproto $(ARGS)
+
+build: ## Build objpoold and objpoolctl into build/release/bin
+	deploy/apt/install.sh build
+	cmake --preset release -DOBJPOOL_TESTS=OFF
+	cmake --build --preset release --parallel $(JOBS)
+
+test: ## Build and run the tests: release, then address and thread sanitizers
+	tests/run.sh
+
+verify: ## make test, and the long tests, and those of the container image
+	tests/run.sh --long
+
+bench: build ## Measure a server of its own on this machine, call by call and in batches
+	tests/bench/run.sh build/release/bin
+
+format: ## Lay out the C++ sources with clang-format
+	deploy/apt/install.sh test
+	$(SOURCES) | xargs -0 clang-format -i
+
+format-check: ## Fail where make format would change something
+	deploy/apt/install.sh test
+	$(SOURCES) | xargs -0 clang-format --dry-run -Werror
+
+tidy: ## Check style, room borders and what clang-tidy knows
+	deploy/apt/install.sh build test tools
+	cmake --preset dev -DOBJPOOL_TESTS=ON
+	cmake --build --preset dev --parallel $(JOBS)
+	find pool server client tests -name '*.cc' -print0 | xargs -0 -n 1 -P $(JOBS) \
+	  clang-tidy -p build/dev --quiet --warnings-as-errors='*'
+	/usr/bin/python3 tests/tidy/tidy_test.py
+
+image: ## Build the container image localhost/objpool
+	deploy/image.sh
+
+image-test: image ## Test the image as a container
+	tests/deploy/container_test.sh
+
+clean: ## Remove everything that was built
+	rm -rf build

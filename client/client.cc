@@ -1,0 +1,172 @@
+#include "client/client.h"
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <chrono>
+#include <utility>
+
+namespace objpool::client {
+namespace {
+
+// The most that is read of one answer: 1024 grants of labels take 0.4 MB, a page of pools 0.2 MB.
+constexpr int kMaxAnswerBytes = 4 << 20;
+constexpr uint32_t kPoolsPerPage = 1000;
+// 1024 pools at most, and some more should that limit grow.
+constexpr int kMaxPages = 16;
+
+std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
+  if (options.own_connection) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // A proxy from the environment must not come between a client and the server that it names.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // After a restart of the server the next call should find it, not a back-off of two minutes.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // gRPC would resend a call whose stream was refused; whether to is the caller's decision.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// The items of an answer, one for each ref. `results` is what the server sent for a call that went
+// well.
+template <typename Results, typename Read>
+std::vector<ItemResult> ItemsOf(const Error& call, std::size_t refs, const Results& results,
+                                Read read) {
+  std::vector<ItemResult> items(refs);
+  for (std::size_t i = 0; i < refs; ++i) {
+    if (!call.ok()) {
+      items[i].error = call;
+    } else if (static_cast<int>(i) >= results.size()) {
+      items[i].error.code = grpc::StatusCode::INTERNAL;
+      items[i].error.message = "the server's answer has no result for this one";
+    } else {
+      read(results[static_cast<int>(i)], items[i]);
+    }
+  }
+  return items;
+}
+
+}  // namespace
+
+Client::Client(ClientOptions options)
+    : options_(std::move(options)),
+      channel_(MakeChannel(options_)),
+      leases_(v1::LeaseService::NewStub(channel_)),
+      pools_(v1::PoolService::NewStub(channel_)),
+      health_(grpc::health::v1::Health::NewStub(channel_)) {}
+
+template <typename Call>
+Error Client::Run(Call call) const {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
+  const grpc::Status status = call(context);
+  if (status.ok()) return {};
+  return ErrorOf(status, channel_->GetState(false) == GRPC_CHANNEL_READY);
+}
+
+Result<v1::LeaseResponse> Client::Lease(const v1::LeaseRequest& request) const {
+  Result<v1::LeaseResponse> result;
+  result.error = Run([&](grpc::ClientContext& context) {
+    return leases_->Lease(&context, request, &result.value);
+  });
+  return result;
+}
+
+BatchResult Client::Return(std::string_view pool, std::span<const Ref> refs) const {
+  v1::ReturnRequest request;
+  request.set_pool(std::string(pool));
+  for (const Ref& ref : refs) *request.add_items()->mutable_grant() = GrantRefOf(ref);
+  v1::ReturnResponse response;
+  const Error error = Run(
+      [&](grpc::ClientContext& context) { return leases_->Return(&context, request, &response); });
+  const auto read = [](const v1::ReturnResult& from, ItemResult& item) {
+    if (from.has_error()) item.error = ErrorOf(from.error());
+    item.already_returned = from.already_returned();
+  };
+  return {.items = ItemsOf(error, refs.size(), response.results(), read),
+          .ttl = Milliseconds(0),
+          .expire_time = {}};
+}
+
+BatchResult Client::Renew(std::string_view pool, std::span<const Ref> refs,
+                          Milliseconds ttl) const {
+  v1::RenewRequest request;
+  request.set_pool(std::string(pool));
+  for (const Ref& ref : refs) *request.add_grants() = GrantRefOf(ref);
+  if (ttl.count() != 0) *request.mutable_ttl() = ProtoDuration(ttl);
+  v1::RenewResponse response;
+  const Error error = Run(
+      [&](grpc::ClientContext& context) { return leases_->Renew(&context, request, &response); });
+  const auto read = [](const v1::RenewResult& from, ItemResult& item) {
+    if (from.has_error()) item.error = ErrorOf(from.error());
+  };
+  return {.items = ItemsOf(error, refs.size(), response.results(), read),
+          .ttl = DurationOf(response.ttl()),
+          .expire_time = response.expire_time()};
+}
+
+Result<v1::Grant> Client::GetGrant(std::string_view pool, uint64_t handle) const {
+  v1::GetGrantRequest request;
+  request.set_pool(std::string(pool));
+  request.set_handle(handle);
+  v1::GetGrantResponse response;
+  Error error = Run([&](grpc::ClientContext& context) {
+    return leases_->GetGrant(&context, request, &response);
+  });
+  return {.value = response.grant(), .error = std::move(error)};
+}
+
+Result<std::vector<v1::Pool>> Client::ListPools() const {
+  Result<std::vector<v1::Pool>> result;
+  v1::ListPoolsRequest request;
+  request.set_page_size(kPoolsPerPage);
+  for (int page = 0; page < kMaxPages; ++page) {
+    v1::ListPoolsResponse response;
+    result.error = Run([&](grpc::ClientContext& context) {
+      return pools_->ListPools(&context, request, &response);
+    });
+    if (!result.ok()) return result;
+    result.value.insert(result.value.end(), response.pools().begin(), response.pools().end());
+    if (response.next_page_token().empty()) return result;
+    request.set_page_token(response.next_page_token());
+  }
+  result.error.code = grpc::StatusCode::OUT_OF_RANGE;
+  result.error.message = "the server's list of pools does not end";
+  return result;
+}
+
+Result<v1::Pool> Client::GetPool(std::string_view pool) const {
+  v1::GetPoolRequest request;
+  request.set_name(std::string(pool));
+  v1::GetPoolResponse response;
+  Error error = Run(
+      [&](grpc::ClientContext& context) { return pools_->GetPool(&context, request, &response); });
+  return {.value = response.pool(), .error = std::move(error)};
+}
+
+Result<v1::GetPoolStatsResponse> Client::GetPoolStats(std::string_view pool) const {
+  v1::GetPoolStatsRequest request;
+  request.set_name(std::string(pool));
+  Result<v1::GetPoolStatsResponse> result;
+  result.error = Run([&](grpc::ClientContext& context) {
+    return pools_->GetPoolStats(&context, request, &result.value);
+  });
+  return result;
+}
+
+Result<grpc::health::v1::HealthCheckResponse::ServingStatus> Client::Check(
+    std::string_view service) const {
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(std::string(service));
+  grpc::health::v1::HealthCheckResponse response;
+  Error error = Run(
+      [&](grpc::ClientContext& context) { return health_->Check(&context, request, &response); });
+  return {.value = response.status(), .error = std::move(error)};
+}
+
+}  // namespace objpool::client

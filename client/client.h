@@ -1,0 +1,98 @@
+// Client: blocking calls to one server, each with its own time limit and a typed error.
+//
+// Threads: all methods may be called by any number of threads at once; each blocks its caller for
+// at most `timeout`. Two clients of one address share a connection unless `own_connection` is set:
+// then this client has its own, which is what a load test wants. Nothing is retried: a Lease whose
+// answer was lost may have been done, and its grants then end by their TTL.
+//
+// A server that is not there is told at once, not after the time limit.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/duration.h"
+#include "client/error.h"
+#include "client/ref.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "objpool/v1/lease_service.grpc.pb.h"
+#include "objpool/v1/pool_service.grpc.pb.h"
+
+namespace objpool::client {
+
+inline constexpr std::string_view kDefaultAddress = "127.0.0.1:7420";
+
+struct ClientOptions {
+  // HOST:PORT, or what else gRPC takes (unix:PATH, dns:///NAME:PORT).
+  std::string address{kDefaultAddress};
+  // Of each call, connecting included. Range: 1 ms .. 7 days.
+  Milliseconds timeout{5000};
+  // A connection that no other client of this process shares.
+  bool own_connection = false;
+};
+
+// The answer to a call: `value` counts only where `error.ok()`.
+template <typename T>
+struct Result {
+  T value{};
+  Error error;
+
+  [[nodiscard]] bool ok() const { return error.ok(); }
+};
+
+// What became of one ref of a Return or Renew.
+struct ItemResult {
+  Error error;
+  bool already_returned = false;
+};
+
+// The answer to a Return or Renew: one item for each ref, in their order, also where the whole call
+// failed (each then has the call's error).
+struct BatchResult {
+  std::vector<ItemResult> items;
+  // Renew only: the time that every renewed grant has from now, and its end for people.
+  Milliseconds ttl{0};
+  google::protobuf::Timestamp expire_time;
+};
+
+class Client {
+ public:
+  explicit Client(ClientOptions options);
+
+  // The messages are the API's own; lease_service.proto and pool_service.proto document the fields.
+  [[nodiscard]] Result<v1::LeaseResponse> Lease(const v1::LeaseRequest& request) const;
+  // 1 .. kMaxBatch refs, all of `pool`.
+  [[nodiscard]] BatchResult Return(std::string_view pool, std::span<const Ref> refs) const;
+  // Likewise. A ttl of 0 asks for the pool's default.
+  [[nodiscard]] BatchResult Renew(std::string_view pool, std::span<const Ref> refs,
+                                  Milliseconds ttl) const;
+  [[nodiscard]] Result<v1::Grant> GetGrant(std::string_view pool, uint64_t handle) const;
+  // All pages.
+  [[nodiscard]] Result<std::vector<v1::Pool>> ListPools() const;
+  [[nodiscard]] Result<v1::Pool> GetPool(std::string_view pool) const;
+  [[nodiscard]] Result<v1::GetPoolStatsResponse> GetPoolStats(std::string_view pool) const;
+  [[nodiscard]] Result<grpc::health::v1::HealthCheckResponse::ServingStatus> Check(
+      std::string_view service) const;
+
+  [[nodiscard]] const ClientOptions& options() const { return options_; }
+
+ private:
+  // Runs one call on a fresh context with a deadline.
+  template <typename Call>
+  [[nodiscard]] Error Run(Call call) const;
+
+  ClientOptions options_;
+  // Shared with gRPC's stubs, which is the only way that gRPC hands channels around.
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::LeaseService::Stub> leases_;
+  std::unique_ptr<v1::PoolService::Stub> pools_;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+};
+
+}  // namespace objpool::client

@@ -1,0 +1,64 @@
+// The commands of objpoolctl, without their command line: each takes checked options, asks the
+// server, writes its answer and says how to exit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "client/ctl/console.h"
+
+namespace objpool::client {
+
+struct LeaseOptions {
+  std::string pool;
+  uint32_t count = 1;      // Range: 1 .. kMaxBatch.
+  uint32_t min_count = 0;  // Range: 0 .. count. Default: 0, which means count.
+  Milliseconds ttl{0};     // Default: 0, the pool's own.
+  std::string holder;      // At most kMaxHolderBytes.
+};
+// Leases, and writes value, ref and ttl of each grant. Grants that could not be written are
+// returned.
+[[nodiscard]] Exit RunLease(const LeaseOptions& options, const Target& target, Console& console);
+
+struct RefsOptions {
+  // As given: refs, or "-" for those on `in`, one a line; lines that `lease` wrote will do.
+  std::vector<std::string> refs;
+  Milliseconds ttl{0};  // renew only. Default: 0, the pool's own.
+};
+// Both take 1 .. kMaxBatch refs, of any pools.
+[[nodiscard]] Exit RunReturn(const RefsOptions& options, const Target& target, Console& console);
+[[nodiscard]] Exit RunRenew(const RefsOptions& options, const Target& target, Console& console);
+
+struct GrantOptions {
+  std::string pool;
+  uint64_t handle = 0;
+};
+[[nodiscard]] Exit RunGrant(const GrantOptions& options, const Target& target, Console& console);
+
+// All pools, or one with its slots.
+[[nodiscard]] Exit RunPools(const std::string& pool, const Target& target, Console& console);
+
+// The health of `service`, or of the server as a whole: kOk only when it serves.
+[[nodiscard]] Exit RunProbe(const std::string& service, const Target& target, Console& console);
+
+struct BenchOptions {
+  std::string pool;               // Default: empty, the pool of most capacity.
+  Milliseconds duration{10'000};  // of the measured part
+  uint64_t count = 0;             // Cycles to try; instead of the duration unless 0.
+  Milliseconds warmup{1000};
+  uint32_t connections = 4;  // Range: 1 .. kMaxBenchConnections.
+  uint32_t clients = 8;      // Range: 1 .. kMaxBenchClients.
+  uint32_t batch = 1;        // Range: 1 .. kMaxBatch.
+  Milliseconds hold{0};
+  Milliseconds ttl{0};  // Default: 0, the pool's own.
+};
+inline constexpr uint32_t kMaxBenchConnections = 256;
+// Each is a thread with 90 KB of histograms.
+inline constexpr uint32_t kMaxBenchClients = 512;
+[[nodiscard]] Exit RunBench(const BenchOptions& options, const Target& target, Console& console);
+
+// "ids", "labels" or "buffers".
+[[nodiscard]] std::string KindName(const v1::Pool& pool);
+
+}  // namespace objpool::client

@@ -1,0 +1,59 @@
+// Console: where a command reads and writes, whom it asks, and how it ends.
+//
+// Data goes to `out`, everything else to `err`. Commands take these streams as arguments, so that
+// tests run them in process.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "client/client.h"
+#include "client/error.h"
+
+namespace objpool::client {
+
+// Documented in `objpoolctl --help` and in the room's README; scripts rely on them.
+enum class Exit : uint8_t {
+  kOk = 0,
+  kRefused = 1,  // the server refused, or some items failed
+  kUsage = 2,
+  kExhausted = 3,
+  kUnreachable = 5,  // no connection, or no answer
+  kInterrupted = 130,
+};
+
+struct Console {
+  std::istream& in;
+  std::ostream& out;
+  std::ostream& err;
+  bool err_is_terminal = false;
+  // Escape codes are welcome on a terminal: no NO_COLOR, not a dumb terminal.
+  bool escapes = false;
+};
+
+// The options that all commands share.
+struct Target {
+  std::string server{kDefaultAddress};
+  std::optional<Milliseconds> timeout;  // Default: 5 s; probe: 2 s.
+  bool json = false;
+};
+
+inline constexpr Milliseconds kDefaultTimeout{5000};
+inline constexpr Milliseconds kProbeTimeout{2000};
+
+[[nodiscard]] ClientOptions OptionsOf(const Target& target, Milliseconds timeout = kDefaultTimeout);
+
+// What went wrong, as one line for people, without the program's name.
+[[nodiscard]] std::string Explain(const Error& error, const ClientOptions& options);
+[[nodiscard]] Exit ExitOf(const Error& error);
+// Says it on `err`, and returns ExitOf.
+Exit Fail(Console& console, const Error& error, const ClientOptions& options);
+Exit Fail(Console& console, Exit exit, std::string_view why);
+// Flushes what was written: kOk, or a complaint where it did not get through (a full disk, a closed
+// pipe).
+[[nodiscard]] Exit Flush(Console& console);
+
+}  // namespace objpool::client

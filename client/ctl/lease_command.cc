@@ -1,0 +1,136 @@
+// lease and grant: what a handle stands for, and in whose hands it is.
+#include <ostream>
+
+#include "client/ctl/commands.h"
+#include "client/ctl/json_writer.h"
+#include "client/text.h"
+
+namespace objpool::client {
+namespace {
+
+std::string ValueText(const v1::Grant& grant) {
+  switch (grant.value_case()) {
+    case v1::Grant::kId:
+      return std::to_string(grant.id());
+    case v1::Grant::kLabel:
+      return Printable(grant.label());
+    case v1::Grant::kBuffer:
+      return "buffer " + std::to_string(grant.buffer().size_bytes()) + " bytes on node " +
+             std::to_string(grant.buffer().numa_node());
+    case v1::Grant::VALUE_NOT_SET:
+      break;
+  }
+  return "handle " + std::to_string(grant.ref().handle());
+}
+
+void ValueFields(const v1::Grant& grant, JsonWriter& json) {
+  switch (grant.value_case()) {
+    case v1::Grant::kId:
+      json.Field("id", grant.id());
+      break;
+    case v1::Grant::kLabel:
+      json.Field("label", grant.label());
+      break;
+    case v1::Grant::kBuffer:
+      json.BeginObject("buffer");
+      json.Field("size_bytes", grant.buffer().size_bytes());
+      json.Field("numa_node", grant.buffer().numa_node());
+      json.EndObject();
+      break;
+    case v1::Grant::VALUE_NOT_SET:
+      break;
+  }
+}
+
+// Fences and keys are strings: many readers of JSON round numbers beyond 2^53.
+void WriteLeaseJson(std::string_view pool, const v1::LeaseResponse& response, Console& console) {
+  JsonWriter json(console.out);
+  json.BeginObject();
+  json.Field("pool", BarePool(pool));
+  json.BeginArray("grants");
+  for (const v1::Grant& grant : response.grants()) {
+    const std::string ref = FormatRef(RefOf(pool, grant.ref()));
+    json.BeginObject();
+    ValueFields(grant, json);
+    json.Field("ref", ref);
+    json.Field("handle", grant.ref().handle());
+    json.Field("fence", std::to_string(grant.ref().fence()));
+    json.Field("key", ref.substr(ref.rfind('/') + 1));
+    json.EndObject();
+  }
+  json.EndArray();
+  json.Field("ttl_ms", DurationOf(response.ttl()).count());
+  json.Field("expire_time", FormatTimestamp(response.expire_time()));
+  json.EndObject();
+}
+
+void WriteGrantJson(std::string_view pool, const v1::Grant& grant, Console& console) {
+  JsonWriter json(console.out);
+  json.BeginObject();
+  json.Field("pool", BarePool(pool));
+  ValueFields(grant, json);
+  json.Field("handle", grant.ref().handle());
+  json.Field("fence", std::to_string(grant.ref().fence()));
+  json.Field("holder", grant.holder());
+  json.Field("held_ms", DurationOf(grant.held()).count());
+  json.Field("remaining_ms", DurationOf(grant.remaining()).count());
+  json.Field("expire_time", FormatTimestamp(grant.expire_time()));
+  json.EndObject();
+}
+
+// Nobody got to know of these grants, so nobody else would return them.
+void GiveBack(const Client& client, std::string_view pool, const v1::LeaseResponse& response,
+              Console& console) {
+  std::vector<Ref> refs;
+  for (const v1::Grant& grant : response.grants()) refs.push_back(RefOf(pool, grant.ref()));
+  for (const ItemResult& item : client.Return(pool, refs).items) {
+    if (!item.error.ok()) static_cast<void>(Fail(console, item.error, client.options()));
+  }
+}
+
+}  // namespace
+
+Exit RunLease(const LeaseOptions& options, const Target& target, Console& console) {
+  const Client client(OptionsOf(target));
+  v1::LeaseRequest request;
+  request.set_pool(options.pool);
+  request.set_count(options.count);
+  request.set_min_count(options.min_count);
+  request.set_holder(options.holder);
+  if (options.ttl.count() != 0) *request.mutable_ttl() = ProtoDuration(options.ttl);
+  const Result<v1::LeaseResponse> leased = client.Lease(request);
+  if (!leased.ok()) return Fail(console, leased.error, client.options());
+
+  if (target.json) {
+    WriteLeaseJson(options.pool, leased.value, console);
+  } else {
+    const std::string ttl = FormatDuration(DurationOf(leased.value.ttl()));
+    for (const v1::Grant& grant : leased.value.grants()) {
+      console.out << ValueText(grant) << '\t' << FormatRef(RefOf(options.pool, grant.ref())) << '\t'
+                  << ttl << '\n';
+    }
+  }
+  const Exit exit = Flush(console);
+  if (exit != Exit::kOk) GiveBack(client, options.pool, leased.value, console);
+  return exit;
+}
+
+Exit RunGrant(const GrantOptions& options, const Target& target, Console& console) {
+  const Client client(OptionsOf(target));
+  const Result<v1::Grant> found = client.GetGrant(options.pool, options.handle);
+  if (!found.ok()) return Fail(console, found.error, client.options());
+  const v1::Grant& grant = found.value;
+  if (target.json) {
+    WriteGrantJson(options.pool, grant, console);
+  } else {
+    console.out << "value      " << ValueText(grant) << "\nhandle     " << grant.ref().handle()
+                << "\nfence      " << grant.ref().fence() << "\nholder     "
+                << Printable(grant.holder()) << "\nheld       "
+                << FormatDuration(DurationOf(grant.held())) << "\nremaining  "
+                << FormatDuration(DurationOf(grant.remaining())) << "\nends       "
+                << FormatTimestamp(grant.expire_time()) << '\n';
+  }
+  return Flush(console);
+}
+
+}  // namespace objpool::client

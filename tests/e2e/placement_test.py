@@ -1,0 +1,75 @@
+"""Workers are where they should be, and handles come from where they should."""
+
+import os
+import pathlib
+import unittest
+
+from objpool_testing import Api, Server
+
+CONFIG = 'pools { name: "ids" ids { count: 64 } }'
+
+
+def worker_cpus(pid):
+    """The CPUs that each worker thread may run on, by thread name."""
+    cpus = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        fields = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines()
+                      if ":\t" in line)
+        if fields["Name"].startswith("worker-"):
+            cpus[fields["Name"]] = os.sched_getaffinity(int(task.name))
+    return cpus
+
+
+class PlacementTest(unittest.TestCase):
+    def test_each_worker_may_run_on_exactly_one_cpu_and_no_two_on_the_same(self):
+        allowed = os.sched_getaffinity(0)
+        with Server(CONFIG) as server:
+            cpus = worker_cpus(server.pid)
+            self.assertEqual(set(cpus), {f"worker-{i}" for i in range(len(allowed))})
+            self.assertTrue(all(len(mask) == 1 for mask in cpus.values()), cpus)
+            self.assertEqual(set.union(*cpus.values()), allowed)
+            metrics = server.metrics()
+            for worker, mask in cpus.items():
+                self.assertEqual(metrics.sum("objpool_worker_pinned",
+                                             worker=worker.removeprefix("worker-"),
+                                             cpu=str(*mask)), 1)
+
+    def test_it_starts_where_it_may_use_one_cpu(self):
+        cpu = max(os.sched_getaffinity(0))
+        with Server(CONFIG, prefix=["taskset", "-c", str(cpu)]) as server, Api(server) as api:
+            self.assertEqual(worker_cpus(server.pid), {"worker-0": {cpu}})
+            (grant,) = api.lease("ids").grants
+            api.give_back("ids", grant.ref)
+            self.assertEqual(len(api.stats("ids").slots), 1)
+            self.assertEqual(api.stats("ids").slots[0].cpu, cpu)
+
+    def test_a_lone_client_hits_the_slot_of_its_worker(self):
+        with Server(CONFIG) as server, Api(server) as api:
+            for _ in range(1000):
+                (grant,) = api.lease("ids").grants
+                api.give_back("ids", grant.ref)
+            metrics = server.metrics()
+            self.assertEqual(metrics.sum("objpool_acquires_total", source="local"), 1000)
+            self.assertEqual(metrics.sum("objpool_acquires_total"), 1000)
+            self.assertEqual(metrics.sum_or_zero("objpool_handles_stolen_by_total"), 0)
+            used = [slot for slot in api.stats("ids").slots if slot.local_hits or slot.pushes]
+            self.assertEqual(len(used), 1, "one connection is one worker's")
+            self.assertEqual((used[0].local_hits, used[0].pushes), (1000, 1000))
+
+    def test_when_the_own_slot_is_empty_handles_are_stolen_and_counted_on_both_sides(self):
+        with Server(CONFIG) as server, Api(server) as api:
+            if len(os.sched_getaffinity(0)) == 1:
+                self.skipTest("one CPU: nobody to steal from")
+            refs = [api.lease("ids").grants[0].ref for _ in range(64)]
+            metrics = server.metrics()
+            stolen = metrics.sum("objpool_handles_stolen_by_total")
+            self.assertGreaterEqual(stolen, 32)
+            self.assertEqual(stolen, metrics.sum("objpool_handles_stolen_from_total"))
+            self.assertEqual(metrics.sum("objpool_acquires_total"), 64)
+            self.assertEqual(metrics.sum("objpool_slot_occupancy_handles"), 0)
+            api.give_back("ids", *refs)
+            self.assertEqual(server.metrics().sum("objpool_slot_occupancy_handles"), 64)
+
+
+if __name__ == "__main__":
+    unittest.main()

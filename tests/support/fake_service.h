@@ -1,0 +1,292 @@
+// FakeService: a small server of the whole API in this process, for tests of the client.
+//
+// It keeps grants in a map under a lock and never lets one expire. Pools: "ids" (handle h is
+// 100 + h), "labels" (label "seat-h") and "buffers" (4096 bytes on node 1), of one capacity.
+// `refuse` makes the next calls of LeaseService fail; `mute` makes them wait until the caller gives
+// up.
+#pragma once
+
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/server_context.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "objpool/v1/lease_service.grpc.pb.h"
+#include "objpool/v1/pool_service.grpc.pb.h"
+
+namespace objpool::testing {
+
+inline google::rpc::Status FakeError(grpc::StatusCode code, const std::string& reason,
+                                     const std::string& message) {
+  google::rpc::Status status;
+  status.set_code(code);
+  status.set_message(message);
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("objpool");
+  status.add_details()->PackFrom(info);
+  if (reason == "POOL_EXHAUSTED") {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_nanos(2'000'000);
+    status.add_details()->PackFrom(retry);
+  }
+  if (reason == "BAD_FIELD") {
+    google::rpc::BadRequest bad;
+    bad.add_field_violations()->set_field("ttl");
+    bad.mutable_field_violations(0)->set_description("at most 1h");
+    status.add_details()->PackFrom(bad);
+  }
+  return status;
+}
+
+inline grpc::Status AsCallStatus(const google::rpc::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), status.message(),
+          status.SerializeAsString()};
+}
+
+class FakeService final : public v1::LeaseService::Service,
+                          public v1::PoolService::Service,
+                          public grpc::health::v1::Health::Service {
+ public:
+  explicit FakeService(uint64_t capacity = 8) : capacity_(capacity) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(static_cast<v1::LeaseService::Service*>(this));
+    builder.RegisterService(static_cast<v1::PoolService::Service*>(this));
+    builder.RegisterService(static_cast<grpc::health::v1::Health::Service*>(this));
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeService() override { Stop(); }
+  FakeService(const FakeService&) = delete;
+  FakeService& operator=(const FakeService&) = delete;
+
+  void Stop() {
+    if (server_) server_->Shutdown(std::chrono::system_clock::now());
+    server_.reset();
+  }
+  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] uint64_t leased() {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+  }
+  [[nodiscard]] uint64_t granted() {
+    const std::lock_guard lock(mutex_);
+    return granted_;
+  }
+  [[nodiscard]] std::string last_holder() {
+    const std::lock_guard lock(mutex_);
+    return last_holder_;
+  }
+  void Refuse(const google::rpc::Status& status) {
+    const std::lock_guard lock(mutex_);
+    refusal_ = status;
+  }
+
+  std::atomic<bool> mute{false};
+  std::atomic<bool> serving{true};
+
+  grpc::Status Lease(grpc::ServerContext* context, const v1::LeaseRequest* request,
+                     v1::LeaseResponse* response) override {
+    if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    const uint64_t count = request->count() == 0 ? 1 : request->count();
+    const uint64_t least = request->min_count() == 0 ? count : request->min_count();
+    if (capacity_ - held_.size() < least) {
+      return AsCallStatus(
+          FakeError(grpc::StatusCode::RESOURCE_EXHAUSTED, "POOL_EXHAUSTED", "no free handle"));
+    }
+    last_holder_ = request->holder();
+    for (uint64_t h = 0; h < capacity_ && static_cast<uint64_t>(response->grants_size()) < count;
+         ++h) {
+      if (held_.contains(h)) continue;
+      held_[h] = ++granted_;
+      v1::Grant* grant = response->add_grants();
+      *grant->mutable_ref() = Ref(h, granted_);
+      SetValue(request->pool(), h, *grant);
+    }
+    response->mutable_ttl()->set_seconds(30);
+    if (request->has_ttl()) *response->mutable_ttl() = request->ttl();
+    response->mutable_expire_time()->set_seconds(1'800'000'000);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Return(grpc::ServerContext* context, const v1::ReturnRequest* request,
+                      v1::ReturnResponse* response) override {
+    if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    for (const v1::ReturnItem& item : request->items()) {
+      v1::ReturnResult* result = response->add_results();
+      if (google::rpc::Status error = Judge(item.grant()); error.code() != 0) {
+        if (request->items_size() == 1) return AsCallStatus(error);
+        *result->mutable_error() = error;
+      } else {
+        result->set_already_returned(held_.erase(item.grant().handle()) == 0);
+      }
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Renew(grpc::ServerContext* context, const v1::RenewRequest* request,
+                     v1::RenewResponse* response) override {
+    if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    for (const v1::GrantRef& grant : request->grants()) {
+      v1::RenewResult* result = response->add_results();
+      google::rpc::Status error = Judge(grant);
+      if (error.code() == 0 && !held_.contains(grant.handle())) {
+        error = FakeError(grpc::StatusCode::NOT_FOUND, "GRANT_RETURNED", "it was returned");
+      }
+      if (error.code() == 0) continue;
+      if (request->grants_size() == 1) return AsCallStatus(error);
+      *result->mutable_error() = error;
+    }
+    response->mutable_ttl()->set_seconds(30);
+    if (request->has_ttl()) *response->mutable_ttl() = request->ttl();
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetGrant(grpc::ServerContext* context, const v1::GetGrantRequest* request,
+                        v1::GetGrantResponse* response) override {
+    if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    const auto found = held_.find(request->handle());
+    if (found == held_.end()) {
+      return AsCallStatus(FakeError(grpc::StatusCode::NOT_FOUND, "NO_GRANT", "nobody holds it"));
+    }
+    v1::Grant* grant = response->mutable_grant();
+    *grant->mutable_ref() = Ref(found->first, found->second);
+    grant->mutable_ref()->clear_key();
+    SetValue(request->pool(), found->first, *grant);
+    grant->mutable_remaining()->set_seconds(12);
+    grant->mutable_held()->set_seconds(18);
+    grant->set_holder(last_holder_);
+    return grpc::Status::OK;
+  }
+
+  // One pool a page, to make the client turn pages.
+  grpc::Status ListPools(grpc::ServerContext*, const v1::ListPoolsRequest* request,
+                         v1::ListPoolsResponse* response) override {
+    const std::string& token = request->page_token();
+    const std::string name = token.empty() ? "buffers" : token;
+    FillPool(name, *response->add_pools());
+    response->set_next_page_token(name == "buffers" ? "ids" : name == "ids" ? "labels" : "");
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetPool(grpc::ServerContext*, const v1::GetPoolRequest* request,
+                       v1::GetPoolResponse* response) override {
+    if (!Known(request->name())) return Unknown(request->name());
+    FillPool(request->name(), *response->mutable_pool());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetPoolStats(grpc::ServerContext*, const v1::GetPoolStatsRequest* request,
+                            v1::GetPoolStatsResponse* response) override {
+    if (!Known(request->name())) return Unknown(request->name());
+    const std::lock_guard lock(mutex_);
+    response->set_capacity(capacity_);
+    response->set_granted(granted_);
+    response->set_returned(granted_ - held_.size());
+    response->set_engine("fake");
+    v1::SlotStats* slot = response->add_slots();
+    slot->set_occupancy(capacity_ - held_.size());
+    slot->set_local_hits(granted_);
+    slot->mutable_stolen_by()->set_same_node(3);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Check(grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest* request,
+                     grpc::health::v1::HealthCheckResponse* response) override {
+    using Response = grpc::health::v1::HealthCheckResponse;
+    if (!request->service().empty()) return {grpc::StatusCode::NOT_FOUND, "unknown service"};
+    response->set_status(serving ? Response::SERVING : Response::NOT_SERVING);
+    return grpc::Status::OK;
+  }
+
+ private:
+  static constexpr uint64_t kKey = 0xfeed;
+
+  static v1::GrantRef Ref(uint64_t handle, uint64_t fence) {
+    v1::GrantRef ref;
+    ref.set_handle(handle);
+    ref.set_fence(fence);
+    ref.set_key(kKey ^ fence);
+    return ref;
+  }
+  static std::string Bare(const std::string& pool) {
+    return pool.starts_with("pools/") ? pool.substr(6) : pool;
+  }
+  static bool Known(const std::string& name) {
+    const std::string pool = Bare(name);
+    return pool == "ids" || pool == "labels" || pool == "buffers";
+  }
+  static grpc::Status Unknown(const std::string& pool) {
+    return AsCallStatus(FakeError(grpc::StatusCode::NOT_FOUND, "POOL_UNKNOWN", "no pool " + pool));
+  }
+  static void SetValue(const std::string& name, uint64_t handle, v1::Grant& grant) {
+    const std::string pool = Bare(name);
+    if (pool == "ids") grant.set_id(static_cast<int64_t>(100 + handle));
+    if (pool == "labels") grant.set_label("seat-" + std::to_string(handle));
+    if (pool == "buffers") {
+      grant.mutable_buffer()->set_size_bytes(4096);
+      grant.mutable_buffer()->set_numa_node(1);
+    }
+  }
+
+  grpc::Status Admit(const grpc::ServerContext& context, const std::string& pool) {
+    // The caller's deadline bounds the wait.
+    while (mute && !context.IsCancelled()) std::this_thread::yield();
+    const std::lock_guard lock(mutex_);
+    if (refusal_.code() != 0) return AsCallStatus(refusal_);
+    return Known(pool) ? grpc::Status::OK : Unknown(pool);
+  }
+
+  google::rpc::Status Judge(const v1::GrantRef& ref) const {
+    if (ref.key() != (kKey ^ ref.fence())) {
+      return FakeError(grpc::StatusCode::PERMISSION_DENIED, "NOT_HOLDER", "the key does not fit");
+    }
+    const auto found = held_.find(ref.handle());
+    if (found != held_.end() && found->second != ref.fence()) {
+      return FakeError(grpc::StatusCode::FAILED_PRECONDITION, "STALE_FENCE", "a newer grant runs");
+    }
+    return {};
+  }
+
+  void FillPool(const std::string& name, v1::Pool& pool) {
+    const std::lock_guard lock(mutex_);
+    pool.set_name("pools/" + name);
+    if (name == "ids") pool.mutable_ids()->set_first_id(100);
+    if (name == "labels") pool.mutable_labels();
+    if (name == "buffers") pool.mutable_buffers()->set_size_bytes(4096);
+    pool.set_capacity(capacity_);
+    pool.set_leased(held_.size());
+    pool.set_free(capacity_ - held_.size());
+    pool.mutable_ttl_min()->set_nanos(1'000'000);
+    pool.mutable_ttl_default()->set_seconds(30);
+    pool.mutable_ttl_max()->set_seconds(3600);
+  }
+
+  const uint64_t capacity_;
+  int port_ = 0;
+  std::mutex mutex_;
+  std::map<uint64_t, uint64_t> held_;  // fence by handle
+  uint64_t granted_ = 0;
+  std::string last_holder_;
+  google::rpc::Status refusal_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace objpool::testing
