@@ -47,7 +47,7 @@ USER 65532:65532
 VOLUME /var/lib/objpool
 EXPOSE 7420 9742
 STOPSIGNAL SIGTERM
-# A real call through the listener that clients use: 127.0.0.1:7420, unless OBJPOOL_SERVER says other.
+# A real call through the listener that clients use, 127.0.0.1:7420 or what OBJPOOL_SERVER says.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["/usr/bin/objpoolctl", "probe"]
 ENTRYPOINT ["/usr/bin/objpoold"]
