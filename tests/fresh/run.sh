@@ -37,6 +37,7 @@ inside=
 finish() {
   # With it goes everything that runs in the root.
   if [[ -n $inside ]]; then kill -KILL "$inside" 2>/dev/null && wait "$inside" || true; fi
+  rm -f "$root.log"
   if $keep; then echo "The bare root is $root"; else rm -rf --one-file-system "$root"; fi
 }
 trap finish EXIT
