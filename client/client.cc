@@ -60,6 +60,10 @@ Client::Client(ClientOptions options)
       pools_(v1::PoolService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
+bool Client::Connect(Milliseconds time) const {
+  return channel_->WaitForConnected(std::chrono::system_clock::now() + time);
+}
+
 template <typename Call>
 Error Client::Run(Call call) const {
   grpc::ClientContext context;

@@ -5,7 +5,9 @@
 // then this client has its own, which is what a load test wants. Nothing is retried: a Lease whose
 // answer was lost may have been done, and its grants then end by their TTL.
 //
-// A server that is not there is told at once, not after the time limit.
+// A server that is not there is told at once, not after the time limit. Between such calls nobody
+// works on the connection (gRPC looks at it by itself every 5 s only): whoever tries again calls
+// Connect in between.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -64,6 +66,9 @@ struct BatchResult {
 class Client {
  public:
   explicit Client(ClientOptions options);
+
+  // Waits up to `time` for a connection. True where there is one.
+  [[nodiscard]] bool Connect(Milliseconds time) const;
 
   // The messages are the API's own; lease_service.proto and pool_service.proto document the fields.
   [[nodiscard]] Result<v1::LeaseResponse> Lease(const v1::LeaseRequest& request) const;

@@ -77,8 +77,14 @@ Error ErrorOf(const grpc::Status& status, bool connected) {
   error.code = status.error_code();
   error.message = status.error_message();
   if (!error.reason.empty()) return error;
-  // Every error of the server has a reason; these two codes without one are made by this side.
-  if (error.code == grpc::StatusCode::DEADLINE_EXCEEDED) {
+  // Every error of the server has a reason; those below are made by this side.
+  if (error.message.starts_with("Failed to create")) {
+    error.origin = Error::Origin::kUnreachable;
+    error.message = "not an address";
+  } else if (error.message.starts_with("Received http2 header with status")) {
+    error.origin = Error::Origin::kUnreachable;
+    error.message = "not a gRPC server";
+  } else if (error.code == grpc::StatusCode::DEADLINE_EXCEEDED) {
     error.origin = connected ? Error::Origin::kNoAnswer : Error::Origin::kUnreachable;
     error.message = connected ? "no answer" : "no answer to the connection";
   } else if (error.code == grpc::StatusCode::UNAVAILABLE) {

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# Builds the container image localhost/objpool from deploy/Containerfile, with whichever of podman,
+# Builds the container image localhost/objpool from the Dockerfile, with whichever of podman,
 # buildah and docker is there; where none is, it installs podman.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-readonly file=deploy/Containerfile
 readonly tag=localhost/objpool
 
 # What an image says about itself. A checkout without git has no revision.
 version=$(sed -n 's/^project(objpool VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 created=$(git log -1 --format=%cI 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)
-arguments=(--file "$file" --tag "$tag:latest" --tag "$tag:$version"
+arguments=(--tag "$tag:latest" --tag "$tag:$version"
   --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "CREATED=$created")
 
 engine() {
@@ -29,5 +28,7 @@ if [[ -z $name ]]; then
   deploy/apt/install.sh tools
   name=$(engine)
 fi
+# In the OCI format, the default of these two, an image has no health check.
+if [[ $name != docker ]]; then arguments+=(--format docker); fi
 echo "Building $tag:$version with $name"
 exec "$name" build "${arguments[@]}" .

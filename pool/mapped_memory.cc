@@ -34,17 +34,17 @@ std::size_t RoundUpToPages(std::size_t bytes) {
 
 bool TouchPages(std::byte* base, std::size_t bytes) {
   if (bytes == 0) return true;
-  const std::size_t page = PageBytes();
-  const auto address = reinterpret_cast<std::uintptr_t>(base);
-  const std::uintptr_t first = address / page * page;
-  const std::uintptr_t last = (address + bytes + page - 1) / page * page;
+  const std::size_t before = reinterpret_cast<std::uintptr_t>(base) % PageBytes();
+  std::byte* const first = base - before;
+  const std::size_t length = RoundUpToPages(before + bytes);
   // Fails cleanly where memory is short, instead of a SIGBUS; kernels before 5.14 lack it.
-  if (madvise(reinterpret_cast<void*>(first), last - first, MADV_POPULATE_WRITE) == 0) return true;
+  if (madvise(first, length, MADV_POPULATE_WRITE) == 0) return true;
   if (errno != EINVAL && errno != ENOSYS && errno != EPERM) return false;
   // Adding nothing writes the page without changing it, even when a neighbour on the same page is
   // at work already.
-  for (std::uintptr_t at = first; at < last; at += page) {
-    std::atomic_ref<uint8_t>(*reinterpret_cast<uint8_t*>(at)).fetch_add(0);
+  for (std::size_t at = 0; at < length; at += PageBytes()) {
+    std::atomic_ref<uint8_t>(*reinterpret_cast<uint8_t*>(first + at))
+        .fetch_add(0, std::memory_order_relaxed);
   }
   return true;
 }

@@ -113,13 +113,13 @@ class Pool {
 
   explicit Pool(const Options& options);
   static std::size_t SlotOffset(const SlotMap& map, SlotId slot);
-  Slot* Find(SlotId slot) const;
-  Slot& Own(SlotId slot) const;
+  [[nodiscard]] Slot* Find(SlotId slot) const;
+  [[nodiscard]] Slot& Own(SlotId slot) const;
   void PushHere(Slot& slot, Handle handle);
   Handle PopHere(Slot& slot);
   Handle Steal(Slot& thief, Slot& victim, StealDistance distance);
   uint32_t PopFromAll(SlotId slot, std::span<Handle> out, uint32_t min_count);
-  SlotId Destination(SlotId slot, Handle handle) const;
+  [[nodiscard]] SlotId Destination(SlotId slot, Handle handle) const;
 
   const uint32_t capacity_;
   const bool return_home_;

@@ -29,7 +29,7 @@ HwlocTopology Load() {
 
 Cpu Describe(hwloc_topology_t topology, hwloc_obj_t pu) {
   Cpu cpu{.os_index = pu->os_index, .core = pu->logical_index, .cache = 0, .node = 0};
-  if (const hwloc_obj_t core = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, pu)) {
+  if (hwloc_obj* const core = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, pu)) {
     cpu.core = core->logical_index;
   }
   // The outermost cache is the one that says which CPUs pass lines cheaply. Caches of one level are
@@ -77,7 +77,7 @@ std::optional<Topology> Topology::Detect(std::string& why) {
   std::vector<Cpu> cpus;
   const int count = hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_PU);
   for (int i = 0; i < count; ++i) {
-    const hwloc_obj_t pu =
+    hwloc_obj* const pu =
         hwloc_get_obj_by_type(topology.get(), HWLOC_OBJ_PU, static_cast<unsigned>(i));
     if (hwloc_bitmap_isset(allowed.get(), pu->os_index) == 0) continue;
     cpus.push_back(Describe(topology.get(), pu));

@@ -80,7 +80,9 @@ class TypedPool {
         live_(new std::atomic<uint32_t>[options_.slots->slots()]()),
         references_(options_.capacity + 1) {}
 
-  T* at(Handle handle) const { return std::launder(reinterpret_cast<T*>(memory_->at(handle))); }
+  [[nodiscard]] T* at(Handle handle) const {
+    return std::launder(reinterpret_cast<T*>(memory_->at(handle)));
+  }
   bool Unreference(uint32_t count);
 
   Options options_;

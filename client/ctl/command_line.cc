@@ -58,8 +58,21 @@ std::string CheckHolder(const std::string& text) {
 }
 
 std::string CheckAddress(const std::string& text) {
-  if (!text.empty() && text.size() <= 256 && Printable(text) == text) return {};
-  return "must be HOST:PORT, 1 to 256 bytes; got " + Printable(text, 80);
+  if (text.empty() || text.size() > 256 || !IsUtf8(text) || Printable(text) != text) {
+    return "must be HOST:PORT, 1 to 256 bytes; got " + Printable(text, 80);
+  }
+  // gRPC would take a larger port modulo 2^16.
+  const std::string port = text.substr(text.rfind(':') + 1);
+  const bool number = port.find_first_not_of("0123456789") == std::string::npos;
+  if (port.size() == text.size() || port.empty() || !number) return {};
+  if (port.size() <= 5 && std::stoul(port) <= 65'535) return {};
+  return "the port must be from 0 to 65535; got " + Printable(port, 80);
+}
+
+// gRPC's own default port is that of the web.
+std::string WithPort(const std::string& address) {
+  if (address.find(':') != std::string::npos) return address;
+  return address + std::string(kDefaultAddress.substr(kDefaultAddress.rfind(':')));
 }
 
 std::string CheckService(const std::string& text) {
@@ -96,7 +109,7 @@ class CommandLine {
     });
     app_.add_option("--server", target_.server, "Where the server listens")
         ->envname("OBJPOOL_SERVER")
-        ->type_name("HOST:PORT")
+        ->type_name("HOST[:PORT]")
         ->capture_default_str()
         ->check(CheckAddress, "", "");
     AddDuration(
@@ -122,6 +135,7 @@ class CommandLine {
     if (app_.get_subcommands().empty()) {
       return Fail(console, Exit::kUsage, "a command is required; see objpoolctl --help");
     }
+    target_.server = WithPort(target_.server);
     target_.json = output_ == "json";
     if (lease_.min_count > lease_.count) {
       return Fail(console, Exit::kUsage,

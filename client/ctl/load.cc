@@ -13,6 +13,9 @@ namespace {
 // stops asking.
 constexpr Milliseconds kLongestPause{10};
 constexpr Milliseconds kShortestPause{1};
+// After the loss of the server it waits this long for a connection before it tries again; how long
+// an end of the run may go unnoticed then.
+constexpr Milliseconds kConnectWait{50};
 // Kinds are the server's words; more than these are counted as one.
 constexpr std::size_t kMaxKinds = 64;
 
@@ -39,14 +42,18 @@ class Load::Loop {
       }
       Cycle(ticket);
     }
-    ReturnHeld();
+    // The server may be on its way back: it gets the time of one call.
+    const Clock::time_point give_up = Clock::now() + client_.options().timeout;
+    while (!ReturnHeld() && !held_.empty() && Clock::now() < give_up) {
+      std::this_thread::sleep_for(kLongestPause);
+    }
   }
 
  private:
   // With a count, what has a ticket is measured; otherwise what comes to its end in time.
   void Cycle(bool ticket) {
     // What an earlier cycle could not return comes first, so there is never more than one batch.
-    if (!held_.empty() && !ReturnHeld()) return Pause(kLongestPause);
+    if (!ReturnHeld()) return;
     const Clock::time_point lease_begin = Clock::now();
     const Result<v1::LeaseResponse> leased = client_.Lease(request_);
     const Clock::duration lease_time = Clock::now() - lease_begin;
@@ -103,20 +110,22 @@ class Load::Loop {
 
   void NoteLeaseError(const Error& error) {
     if (ExitOf(error) != Exit::kExhausted) {
-      NoteError(error);
-      return Pause(kLongestPause);
+      return NoteError(error);
     }
     if (!cell_.first_error) cell_.first_error = error;
     cell_.exhausted.Add();
     Pause(std::clamp(error.retry_after.value_or(kShortestPause), kShortestPause, kLongestPause));
   }
 
+  // Counts it, and waits until there is some hope for the next call.
   void NoteError(const Error& error) {
     if (!cell_.first_error) cell_.first_error = error;
     cell_.failed.Add();
     std::string kind(ErrorKind(error));
     if (cell_.errors.size() >= kMaxKinds && !cell_.errors.contains(kind)) kind = "OTHER";
     ++cell_.errors[kind];
+    const bool server = error.origin == Error::Origin::kServer;
+    if (server || client_.Connect(kConnectWait)) Pause(kLongestPause);
   }
 
   // Ends early when the load stops.

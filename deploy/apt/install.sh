@@ -52,7 +52,7 @@ remove_policy() {
 
 apt_get() {
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout="$lock_timeout_s" \
-    -o Acquire::Retries=3 -qq "$@" </dev/null
+    -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -qq "$@" </dev/null
 }
 
 install_now() {

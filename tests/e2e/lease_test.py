@@ -1,8 +1,9 @@
-"""The way of a grant, as a foreign client sees it: leased, looked at, renewed, returned, expired."""
+"""A grant's whole life, as a foreign client sees it."""
 
 import time
 import unittest
 
+import grpc
 from google.protobuf import duration_pb2
 
 from objpool_testing import Api, Server, pool_service_pb2, wait_until
@@ -100,7 +101,6 @@ class LeaseTest(unittest.TestCase):
         return wait_until(attempt, "the handle comes back")
 
     def try_lease(self):
-        import grpc
         try:
             return self.api.lease("one")
         except grpc.RpcError as error:

@@ -58,10 +58,12 @@ class LedgerCase(unittest.TestCase):
 
     def check_slots(self, api, pool, capacity):
         """What each slot's counters say of its occupancy is what it has."""
-        for i, slot in enumerate(api.stats(pool).slots):
-            slots = len(api.stats(pool).slots)
-            share = (i + 1) * capacity // slots - i * capacity // slots
-            total = lambda by: by.same_core + by.same_cache + by.same_node + by.remote_node  # noqa: E731
+        def total(by):
+            return by.same_core + by.same_cache + by.same_node + by.remote_node
+
+        slots = api.stats(pool).slots
+        for i, slot in enumerate(slots):
+            share = (i + 1) * capacity // len(slots) - i * capacity // len(slots)
             self.assertEqual(slot.occupancy, share + slot.pushes + total(slot.stolen_by)
                              - total(slot.acquired_by_steal) - slot.local_hits
                              - total(slot.stolen_from))

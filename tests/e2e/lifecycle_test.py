@@ -121,7 +121,8 @@ class LifecycleTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as tmp:
             config = pathlib.Path(tmp) / "c"
             for text, words in (
-                    ('pools { name: "p" ids { count: 0 } }', ("pools[0].ids.count", "16777216", "0")),
+                    ('pools { name: "p" ids { count: 0 } }',
+                     ("pools[0].ids.count", "16777216", "0")),
                     ('pools { name: "P" ids { count: 1 } }', ("pools[0].name", "a-z", '"P"')),
                     ('pools { name: "p" ids { count: 1 } } nonsense: 1', ("nonsense",)),
                     ('pools { name: "p" ids { count: 1 } } listen: "0.0.0.0:1"',

@@ -33,7 +33,11 @@ fi
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$(mktemp -d "${TMPDIR:-/tmp}/objpool-fresh.XXXXXX")
 chmod 755 "$root"
+inside=
 finish() {
+  # With it goes everything that runs in the root.
+  if [[ -n $inside ]]; then kill -KILL "$inside" 2>/dev/null && wait "$inside" || true; fi
+  rm -f "$root.log"
   if $keep; then echo "The bare root is $root"; else rm -rf --one-file-system "$root"; fi
 }
 trap finish EXIT
@@ -114,4 +118,9 @@ unshare --mount --pid --fork --kill-child bash -euc '
   shift
   exec chroot --userspec="$user" "$root" env -i "${settings[@]}" \
     bash -c "cd \"\$HOME/check out\" && exec make \"\$@\"" make "$@"
-' unshare "$root" "$user" "$home" "${settings[@]}" -- "$@"
+' unshare "$root" "$user" "$home" "${settings[@]}" -- "$@" &
+inside=$!
+status=0
+wait "$inside" || status=$?
+inside=
+exit "$status"

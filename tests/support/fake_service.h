@@ -61,9 +61,10 @@ class FakeService final : public v1::LeaseService::Service,
                           public v1::PoolService::Service,
                           public grpc::health::v1::Health::Service {
  public:
-  explicit FakeService(uint64_t capacity = 8) : capacity_(capacity) {
+  explicit FakeService(uint64_t capacity = 8, const std::string& address = "127.0.0.1:0")
+      : capacity_(capacity) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(static_cast<v1::LeaseService::Service*>(this));
     builder.RegisterService(static_cast<v1::PoolService::Service*>(this));
     builder.RegisterService(static_cast<grpc::health::v1::Health::Service*>(this));

@@ -8,7 +8,7 @@ SKIPPED_FOLDERS = {".git", "build", "node_modules", "__pycache__"}
 
 # Kinds of files that are text of ours, by the end of the name.
 TEXT_ENDINGS = (".h", ".cc", ".py", ".proto", ".sh", ".txt", ".cmake", ".md", ".yaml", ".yml",
-                ".textproto", "Makefile", "Containerfile", ".clang-format", ".clang-tidy",
+                ".textproto", "Makefile", "Dockerfile", ".clang-format", ".clang-tidy",
                 ".gitignore", "CMakePresets.json")
 
 

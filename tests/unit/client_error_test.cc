@@ -67,6 +67,14 @@ TEST(ClientError, ABrokenConnectionIsNotCalledUnreachable) {
   EXPECT_EQ(error.message, "the connection was closed");
 }
 
+TEST(ClientError, WhatIsNoServerOfOursIsUnreachable) {
+  const grpc::Status web(grpc::StatusCode::UNIMPLEMENTED, "Received http2 header with status: 404");
+  EXPECT_EQ(ErrorOf(web, true).origin, Error::Origin::kUnreachable);
+  EXPECT_EQ(ErrorOf(web, true).message, "not a gRPC server");
+  const grpc::Status lame(grpc::StatusCode::UNKNOWN, "Failed to create secure client channel");
+  EXPECT_EQ(ErrorOf(lame, false).origin, Error::Origin::kUnreachable);
+}
+
 TEST(ClientError, JunkInTheDetailsDoesNoHarm) {
   const Error junk = ErrorOf({grpc::StatusCode::NOT_FOUND, "gone", "\xff\xff\xff\x01"}, true);
   EXPECT_EQ(junk.code, grpc::StatusCode::NOT_FOUND);

@@ -146,6 +146,20 @@ TEST(Client, AServerThatOnlyTakesConnectionsIsUnreachableInTime) {
   EXPECT_EQ(error.origin, Error::Origin::kUnreachable);
 }
 
+TEST(Client, FindsAServerThatComesLater) {
+  FakeService first;
+  const std::string address = first.address();
+  const Client client = ClientOf(address);
+  EXPECT_TRUE(client.Check("").ok());
+  first.Stop();
+  while (client.Check("").ok()) {
+  }
+  EXPECT_FALSE(client.Connect(Milliseconds(50)));
+  const FakeService second(8, address);
+  EXPECT_TRUE(client.Connect(std::chrono::minutes(1)));
+  EXPECT_TRUE(client.Check("").ok());
+}
+
 TEST(Client, ACallWithoutAnswerEndsInTime) {
   FakeService service;
   const Client client = ClientOf(service.address(), Milliseconds(300));

@@ -192,6 +192,7 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
       {{"return", "ids/1/0/0000000000000001"}, "fence must be"},
       {{"pools", "--output", "xml"}, "--output: xml not in {text,json}"},
       {{"pools", "--server", ""}, "--server"},
+      {{"pools", "--server", "127.0.0.1:65536"}, "port must be from 0 to 65535; got 65536"},
       {{"probe", "--timeout", "0ms"}, "--timeout: must be from 1ms"},
       {{"bench", "--clients", "513"}, "--clients: Value 513 not in range 1 to 512"},
       {{"bench", "--count", "5", "--duration", "1s"}, "excludes"},

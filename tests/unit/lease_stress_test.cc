@@ -22,6 +22,7 @@ namespace {
 
 constexpr uint32_t kWorkers = 4;
 constexpr uint32_t kCapacity = 300;
+constexpr std::size_t kKept = std::size_t{2} * kCapacity;  // refs, old ones among them
 
 // Grants that any worker may end.
 class SharedGrants {
@@ -29,7 +30,7 @@ class SharedGrants {
   void Put(const GrantRef& ref) {
     const std::scoped_lock lock(mutex_);
     refs_.push_back(ref);
-    if (refs_.size() > 2 * kCapacity) refs_.erase(refs_.begin(), refs_.begin() + kCapacity);
+    if (refs_.size() > kKept) refs_.erase(refs_.begin(), refs_.begin() + kCapacity);
   }
   bool Pick(uint32_t at, GrantRef& ref) {
     const std::scoped_lock lock(mutex_);
