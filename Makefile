@@ -50,7 +50,7 @@ tidy: ## Check style, room borders and what clang-tidy knows
 image: ## Build the container image localhost/objpool
 	deploy/image.sh
 
-image-test: image ## Test the image as a container
+image-test: ## Build the image without a registry and test it as a container; needs root
 	tests/deploy/container_test.sh
 
 clean: ## Remove everything that was built
