@@ -83,8 +83,8 @@ void GrpcWorker::Serve() {
   go_.notify_one();
 }
 
-// gRPC's own shutdown waits for every connection, also for one whose client does nothing and so does
-// not even see that it should leave. Only calls are worth waiting for.
+// gRPC's own shutdown waits for every connection, also for one whose client does nothing and so
+// does not even see that it should leave. Only calls are worth waiting for.
 void GrpcWorker::CutConnections(std::chrono::system_clock::time_point deadline) {
   constexpr std::chrono::milliseconds kStep(5);
   constexpr int kQuietSteps = 20;  // for clients that do look, to leave by themselves
