@@ -1,73 +1,56 @@
+// Making a pool, attaching its slots, and what it tells about itself.
 #include "pool/pool.h"
 
 #include <algorithm>
 #include <cstddef>
-#include <mutex>
 #include <new>
 #include <utility>
-#include <vector>
-
-#include "pool/base/cache_line.h"
-#include "pool/base/check.h"
-#include "pool/base/counter.h"
 
 namespace objpool {
 namespace {
 
-// A steal walks the stolen half of the list under two locks, so it is bounded: long enough that the
-// next pops of the thief are local, short enough (about a microsecond) that nobody waits for it.
-constexpr uint32_t kMaxStolen = 64;
+// Half a magazine, in handles. Two of them in each slot hide half of all handles at most; fewer than
+// eight are not worth a block.
+constexpr uint32_t kMinBatch = 8;
 
-using DistanceCounters = std::array<base::Counter, kStealDistances>;
+uint32_t BatchFor(uint32_t capacity, uint32_t slots) {
+  return std::clamp(capacity / (4 * slots), kMinBatch, kMaxBlockHandles);
+}
 
-std::size_t Index(StealDistance distance) { return static_cast<std::size_t>(distance); }
+// Blocks that a slot has beyond what its share fills: one in the hands of its owner, one in those of
+// somebody who brings handles home, and one that is begun.
+constexpr uint32_t kSpareBlocks = 3;
 
-SlotStats::ByDistance Values(const DistanceCounters& counters) {
+std::size_t StrideOf(uint32_t batch) {
+  constexpr std::size_t kHalfLine = base::kCacheLineBytes / 2;
+  const std::size_t bytes = sizeof(Block<Sync>) + (batch * sizeof(Handle));
+  return (bytes + kHalfLine - 1) / kHalfLine * kHalfLine;
+}
+
+// ThreadSanitizer knows nothing of heavy fences; the lock it understands.
+constexpr bool kCanBias =
+#ifdef __SANITIZE_THREAD__
+    false;
+#else
+    true;
+#endif
+
+SlotStats::ByDistance Values(const StealCounters& counters) {
   SlotStats::ByDistance out{};
   for (std::size_t i = 0; i < kStealDistances; ++i) out[i] = counters[i].value();
   return out;
 }
 
+uint64_t Sum(const SlotStats::ByDistance& counts) {
+  uint64_t sum = 0;
+  for (const uint64_t count : counts) sum += count;
+  return sum;
+}
+
 }  // namespace
 
-// All members are guarded by `lock`; what other threads may read without it is atomic. Padded so
-// that the owner of one slot does not slow its neighbour.
-struct alignas(base::kCacheLineBytes) Pool::Slot {
-  std::mutex lock;
-  Handle head = kNoHandle;
-  std::atomic<uint32_t> count{0};
-  base::Counter pushes, local_hits, misses;
-  DistanceCounters acquired_by_steal, stolen_by, stolen_from;
-
-  void Resize(uint32_t to) { count.store(to, std::memory_order_relaxed); }
-  [[nodiscard]] uint32_t size() const { return count.load(std::memory_order_relaxed); }
-};
-
-// Holds the locks of all attached slots, taken in the order of their numbers (I4).
-class Pool::AllLocked {
- public:
-  explicit AllLocked(const Pool& pool) : count_(pool.map_->slots()) {
-    for (SlotId s = 0; s < count_; ++s) {
-      locked_[s] = pool.Find(s);
-      if (locked_[s] != nullptr) locked_[s]->lock.lock();
-    }
-  }
-  ~AllLocked() {
-    for (SlotId s = 0; s < count_; ++s) {
-      if (locked_[s] != nullptr) locked_[s]->lock.unlock();
-    }
-  }
-  AllLocked(const AllLocked&) = delete;
-  AllLocked& operator=(const AllLocked&) = delete;
-
-  // Null for a slot that was not attached yet when the locks were taken.
-  [[nodiscard]] Slot* at(SlotId slot) const { return locked_[slot]; }
-  [[nodiscard]] SlotId count() const { return count_; }
-
- private:
-  SlotId count_;
-  std::array<Slot*, SlotMap::kMaxSlots> locked_;
-};
+static_assert(sizeof(Block<Sync>) + (kMaxBlockHandles * sizeof(Handle)) == 256);
+static_assert(2 * kMaxBlockHandles < 256, "a magazine is small enough to be moved in one go");
 
 std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
   if (options.slots == nullptr) {
@@ -80,7 +63,7 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
     return nullptr;
   }
   std::unique_ptr<Pool> pool(new Pool(options));
-  if (pool->slot_memory_.empty() || pool->next_memory_.empty()) {
+  if (pool->slot_memory_.empty() || pool->block_memory_.empty()) {
     why = "no memory for capacity " + std::to_string(options.capacity) + " in " +
           std::to_string(options.slots->slots()) + " slots";
     return nullptr;
@@ -88,13 +71,32 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
   return pool;
 }
 
+namespace {
+
+std::size_t AllBlocks(const SlotMap& map, uint32_t capacity, auto blocks_of) {
+  std::size_t sum = 0;
+  for (SlotId s = 0; s < map.slots(); ++s) {
+    const auto [first, last] = ShareOf(capacity, map.slots(), s);
+    sum += blocks_of(last - first);
+  }
+  return sum;
+}
+
+}  // namespace
+
 Pool::Pool(const Options& options)
     : capacity_(options.capacity),
       return_home_(options.return_home),
+      biased_(kCanBias && !options.slot_lock && EnableHeavyFence()),
+      batch_(BatchFor(options.capacity, options.slots->slots())),
+      room_(2 * batch_),
+      born_(ForkGeneration()),
       map_(options.slots),
       slot_memory_(SlotOffset(*map_, map_->slots())),
-      next_memory_(std::size_t{capacity_} * sizeof(Handle)),
-      next_(reinterpret_cast<Handle*>(next_memory_.base())),
+      block_memory_(
+          AllBlocks(*map_, capacity_, [this](uint32_t share) { return BlocksOf(share); }) *
+          StrideOf(batch_)),
+      blocks_(block_memory_.base(), StrideOf(batch_)),
       slot_at_(new std::atomic<Slot*>[map_->slots()]()) {
   if (kObjpoolChecked) free_ = std::make_unique<std::atomic<bool>[]>(capacity_);
 }
@@ -103,6 +105,12 @@ Pool::~Pool() {
   for (SlotId s = 0; s < map_->slots(); ++s) {
     if (Slot* const slot = Find(s)) std::destroy_at(slot);
   }
+}
+
+// A sixteenth more than handles fill, because not every block is full.
+uint32_t Pool::BlocksOf(uint32_t share) const {
+  const uint32_t filled = (share + batch_ - 1) / batch_;
+  return filled + (filled / 16) + kSpareBlocks;
 }
 
 // Slots of one node are neighbours and begin on a page of their own, so that only that node touches
@@ -117,24 +125,35 @@ std::size_t Pool::SlotOffset(const SlotMap& map, SlotId slot) {
   return offset;
 }
 
-Pool::Slot* Pool::Find(SlotId slot) const {
-  return slot_at_[slot].load(std::memory_order_acquire);  // A1 <- R1
-}
-
-Pool::Slot& Pool::Own(SlotId slot) const {
-  OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
-  Slot* const own = Find(slot);
-  OBJPOOL_CHECK(own != nullptr, "a slot is attached before it is used");
-  return *own;
-}
-
 void Pool::Attach(SlotId slot) {
   OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
   OBJPOOL_CHECK(Find(slot) == nullptr, "a slot is attached once");
-  auto* const own = new (slot_memory_.base() + SlotOffset(*map_, slot)) Slot;
   const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
-  // Downwards, so that handles leave in rising order. Nobody else sees the slot yet.
-  for (Handle handle = last; handle > first; --handle) PushHere(*own, handle - 1);
+  auto* const own =
+      new (slot_memory_.base() + SlotOffset(*map_, slot)) Slot(biased_, slot, last - first);
+  uint32_t next_block = 1;
+  for (SlotId s = 0; s < slot; ++s) {
+    const auto [from, to] = ShareOf(capacity_, map_->slots(), s);
+    next_block += BlocksOf(to - from);
+  }
+  const uint32_t end_block = next_block + BlocksOf(last - first);
+  // The lowest handles go into the magazine, the lowest on top. Nobody else sees the slot yet.
+  const uint32_t warm = std::min(batch_, last - first);
+  for (Handle handle = last; handle > first + warm;) {
+    Block<Sync>& block = *new (&blocks_[next_block]) Block<Sync>;
+    while (block.count < batch_ && handle > first + warm) block.handles()[block.count++] = --handle;
+    own->depot.full.Push(blocks_, next_block++);
+  }
+  std::array<Handle, kMaxBlockHandles> top;
+  for (uint32_t i = 0; i < warm; ++i) top[i] = first + warm - 1 - i;
+  own->magazine.Load(0, std::span(top).first(warm));
+  for (; next_block < end_block; ++next_block) {
+    new (&blocks_[next_block]) Block<Sync>;
+    own->depot.empty.Push(blocks_, next_block);
+  }
+  if (kObjpoolChecked) {
+    for (Handle handle = first; handle < last; ++handle) free_[handle].store(true);
+  }
   slot_at_[slot].store(own, std::memory_order_release);  // R1 -> A1
 }
 
@@ -142,156 +161,65 @@ void Pool::AttachAll() {
   for (SlotId s = 0; s < map_->slots(); ++s) Attach(s);
 }
 
-void Pool::PushHere(Slot& slot, Handle handle) {
-  OBJPOOL_CHECK(handle < capacity_, "a handle is below the capacity");
-  OBJPOOL_DCHECK(!free_[handle].exchange(true), "a handle that is free is not pushed");
-  next_[handle] = slot.head;
-  slot.head = handle;
-  slot.Resize(slot.size() + 1);
+namespace {
+
+// An address that no other running thread has.
+const void* ThisThread() {
+  static thread_local char here;
+  return &here;
 }
 
-Handle Pool::PopHere(Slot& slot) {
-  const Handle handle = slot.head;
-  if (handle == kNoHandle) return kNoHandle;
-  OBJPOOL_DCHECK(free_[handle].exchange(false), "a handle in a slot is free");
-  slot.head = next_[handle];
-  slot.Resize(slot.size() - 1);
-  return handle;
+}  // namespace
+
+void Pool::Adopt(SlotId slot) {
+  OBJPOOL_CHECK(slot < map_->slots() && Find(slot) != nullptr, "a slot is attached before its use");
+  Find(slot)->owner.store(ThisThread(), std::memory_order_relaxed);
 }
 
-Handle Pool::Pop(SlotId slot) {
-  Slot& own = Own(slot);
-  {
-    const std::scoped_lock lock(own.lock);
-    if (const Handle handle = PopHere(own); handle != kNoHandle) {
-      own.local_hits.Add();
-      return handle;
-    }
-  }
-  for (const StealTarget& target : map_->order(slot)) {
-    Slot* const victim = Find(target.slot);
-    if (victim == nullptr || victim->size() == 0) continue;
-    const bool own_first = slot < target.slot;
-    const std::scoped_lock first((own_first ? own : *victim).lock);   // I4
-    const std::scoped_lock second((own_first ? *victim : own).lock);  // I3
-    const Handle handle = Steal(own, *victim, target.distance);
-    if (handle != kNoHandle) return handle;
-  }
-  Handle handle = kNoHandle;
-  return PopFromAll(slot, {&handle, 1}, 1) == 1 ? handle : kNoHandle;
+void Pool::CheckOwner(Slot& slot) const {
+  OBJPOOL_CHECK(born_ == ForkGeneration(),
+                "a pool is not used in a child of the process that made it");
+  const void* const self = ThisThread();
+  const void* owner = nullptr;
+  if (slot.owner.compare_exchange_strong(owner, self, std::memory_order_relaxed)) return;
+  OBJPOOL_CHECK(owner == self, "a slot is used by its owner only");
 }
 
-// Moves half of the victim's handles, rounded up, to the thief, and gives one of them out. Both
-// locks are held.
-Handle Pool::Steal(Slot& thief, Slot& victim, StealDistance distance) {
-  const uint32_t take = std::min(kMaxStolen, (victim.size() + 1) / 2);
-  if (take == 0) return kNoHandle;
-  const Handle out = PopHere(victim);
-  for (uint32_t moved = 1; moved < take; ++moved) PushHere(thief, PopHere(victim));
-  victim.stolen_from[Index(distance)].Add(take);
-  thief.stolen_by[Index(distance)].Add(take);
-  thief.acquired_by_steal[Index(distance)].Add();
-  return out;
+void Pool::CheckPush(Handle handle) {
+  OBJPOOL_CHECK(!free_[handle].exchange(true), "a handle that is free is not pushed");
 }
 
-uint32_t Pool::PopBatch(SlotId slot, std::span<Handle> out, uint32_t min_count) {
-  OBJPOOL_CHECK(min_count >= 1 && min_count <= out.size(), "1 <= min_count <= room for handles");
-  if (out.size() == 1) {
-    out[0] = Pop(slot);
-    return out[0] == kNoHandle ? 0 : 1;
-  }
-  Slot& own = Own(slot);
-  {
-    const std::scoped_lock lock(own.lock);
-    if (own.size() >= out.size()) {
-      for (Handle& handle : out) handle = PopHere(own);
-      own.local_hits.Add(out.size());
-      return static_cast<uint32_t>(out.size());
-    }
-  }
-  return PopFromAll(slot, out, min_count);
-}
-
-// Decides under all locks, so that a "too few" is true of one instant (I5) and two half-served
-// batches never starve each other.
-uint32_t Pool::PopFromAll(SlotId slot, std::span<Handle> out, uint32_t min_count) {
-  Slot& own = Own(slot);
-  const AllLocked all(*this);
-  std::size_t free = 0;
-  for (SlotId s = 0; s < all.count(); ++s) free += all.at(s) == nullptr ? 0 : all.at(s)->size();
-  if (free < min_count) {
-    own.misses.Add();
-    return 0;
-  }
-  uint32_t taken = 0;
-  for (; taken < out.size() && own.size() > 0; ++taken) out[taken] = PopHere(own);
-  own.local_hits.Add(taken);
-  for (const StealTarget& target : map_->order(slot)) {
-    Slot* const victim = all.at(target.slot);
-    if (victim == nullptr) continue;
-    uint32_t stolen = 0;
-    for (; taken < out.size() && victim->size() > 0; ++taken, ++stolen) {
-      out[taken] = PopHere(*victim);
-    }
-    victim->stolen_from[Index(target.distance)].Add(stolen);
-    own.stolen_by[Index(target.distance)].Add(stolen);
-    own.acquired_by_steal[Index(target.distance)].Add(stolen);
-  }
-  return taken;
-}
-
-SlotId Pool::Destination(SlotId slot, Handle handle) const {
-  if (!return_home_ || handle >= capacity_) return slot;
-  const SlotId home = HomeOf(capacity_, map_->slots(), handle);
-  return map_->owner(home).node == map_->owner(slot).node ? slot : home;
-}
-
-void Pool::Push(SlotId slot, Handle handle) {
-  Slot& to = Own(Destination(slot, handle));
-  const std::scoped_lock lock(to.lock);
-  PushHere(to, handle);
-  to.pushes.Add();
-}
-
-void Pool::PushBatch(SlotId slot, std::span<const Handle> handles) {
-  if (return_home_) {
-    for (const Handle handle : handles) Push(slot, handle);
-    return;
-  }
-  Slot& own = Own(slot);
-  const std::scoped_lock lock(own.lock);
-  for (const Handle handle : handles) PushHere(own, handle);
-  own.pushes.Add(handles.size());
-}
-
-uint32_t Pool::Drain() {
-  const AllLocked all(*this);
-  uint32_t drained = 0;
-  for (SlotId s = 0; s < all.count(); ++s) {
-    while (all.at(s) != nullptr && PopHere(*all.at(s)) != kNoHandle) ++drained;
-  }
-  return drained;
+void Pool::CheckPop(Handle handle) {
+  if (handle == kNoHandle) return;
+  OBJPOOL_CHECK(free_[handle].exchange(false), "a handle in a slot is free");
 }
 
 SlotStats Pool::Stats(SlotId slot) const {
   OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
   const Slot* const s = Find(slot);
   if (s == nullptr) return {};
-  return {.occupancy = s->size(),
-          .pushes = s->pushes.value(),
-          .local_hits = s->local_hits.value(),
-          .misses = s->misses.value(),
-          .acquired_by_steal = Values(s->acquired_by_steal),
-          .stolen_by = Values(s->stolen_by),
-          .stolen_from = Values(s->stolen_from)};
+  SlotStats stats{.pushes = s->magazine.pushed() + s->direct_pushes.value() +
+                            s->depot.pushes_from_elsewhere.load(std::memory_order_relaxed),
+                  .local_hits = s->magazine.popped() + s->batch_hits.value(),
+                  .depot_hits = s->depot_hits.value(),
+                  .misses = s->misses.value(),
+                  .acquired_by_steal = Values(s->acquired_by_steal),
+                  .stolen_by = Values(s->stolen_by)};
+  for (std::size_t i = 0; i < kStealDistances; ++i) {
+    stats.stolen_from[i] = s->depot.stolen_from[i].load(std::memory_order_relaxed);
+  }
+  const uint64_t in = s->attached + stats.pushes + Sum(stats.stolen_by);
+  const uint64_t out =
+      Sum(stats.acquired_by_steal) + stats.local_hits + stats.depot_hits + Sum(stats.stolen_from);
+  // While the pool works, the counters are of slightly different moments.
+  stats.occupancy = in > out ? std::min<uint64_t>(in - out, capacity_) : 0;
+  return stats;
 }
 
 uint64_t Pool::free() const {
   uint64_t sum = 0;
-  for (SlotId s = 0; s < map_->slots(); ++s) {
-    if (const Slot* const slot = Find(s)) sum += slot->size();
-  }
-  return sum;
+  for (SlotId s = 0; s < map_->slots(); ++s) sum += Stats(s).occupancy;
+  return std::min<uint64_t>(sum, capacity_);
 }
 
 }  // namespace objpool

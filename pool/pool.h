@@ -5,15 +5,23 @@
 // half of the nearest slot that is not. The slot keeps its handles last in, first out, so what
 // comes back warm goes out warm.
 //
-// Engine: "slot_lock". Each slot is a linked list of handles under a lock of its own.
-//   I1  next_[h] belongs to the slot whose list holds h, and is guarded by that slot's lock; for a
-//       handle in a caller's hands, nobody reads it.
-//   I2  A slot's `count` is the length of its list whenever its lock is free.
-//   I3  A handle moves from slot to slot only while both locks are held, so it is never in neither.
-//   I4  Locks are taken in the order of slot numbers, so they cannot deadlock.
-//   I5  A Pop answers "none" only after it held all locks at once and counted too few: at that
-//       instant, it was true of the whole pool.
-// Progress: blocking. Push waits for one lock, Pop for at most all of them.
+// Engine. Each slot has a magazine, which its owner works on with plain stores, and a depot of whole
+// blocks, where anybody may take some. A Pop that finds its magazine empty looks in its own depot,
+// then in those of others by distance, and only when all depots are empty takes half of somebody's
+// magazine, which the owner is told of by losing its bias (bias.h).
+//   I1  A free handle is in one magazine or one block in a depot, or in the hands of one thread that
+//       holds a slot's `transit` (slot.h).
+//   I2  Blocks in a depot's `full` have a handle at least.
+//   I3  A Pop answers "none" only when it found every place empty between two looks at all counters
+//       of gains and transits, which were the same and at rest: then all places were empty at once
+//       when the second look began.
+//   I4  A batch that wants more than one handle or none decides behind `batch_lock_`; nobody else
+//       waits while holding handles.
+// What is in the parts and why they are right is in their headers; the argument for the whole is in
+// pool/README.md.
+//
+// Progress: Push and a Pop that finds something nearby are wait-free. A Pop that answers "none" waits
+// for moves under way. An owner never waits for a thief that was stopped in the midst of its work.
 //
 // Threads: Attach, Push, Pop of one slot by one thread at a time, its owner; different slots by any
 // threads at once. Stats and the constants by any thread. Nothing here reads a clock or starts a
@@ -28,10 +36,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
+#include "pool/base/check.h"
 #include "pool/mapped_memory.h"
+#include "pool/slot.h"
 #include "pool/slot_map.h"
 
 namespace objpool {
@@ -45,12 +56,14 @@ inline constexpr uint32_t kMaxCapacity = 1u << 24;
 // What happened at one slot since it was made, in handles. It always holds, when the pool is at
 // rest, that
 //   occupancy = handles attached + pushes + sum(stolen_by) - sum(acquired_by_steal) - local_hits
-//               - sum(stolen_from)
+//               - depot_hits - sum(stolen_from)
+// Every counter but `occupancy`, which is computed from the others, only rises.
 struct SlotStats {
   using ByDistance = std::array<uint64_t, kStealDistances>;
   uint64_t occupancy = 0;          // free here now
   uint64_t pushes = 0;             // that came back to this slot
-  uint64_t local_hits = 0;         // popped by the owner out of this slot
+  uint64_t local_hits = 0;         // popped by the owner out of its magazine
+  uint64_t depot_hits = 0;         // popped by the owner right out of its own depot
   uint64_t misses = 0;             // pops (calls) that found too few in the whole pool
   ByDistance acquired_by_steal{};  // popped by the owner right out of another slot
   ByDistance stolen_by{};          // moved by the owner out of other slots, those above included
@@ -67,6 +80,8 @@ class Pool {
     // in, because the memory behind it is there. For handles that are only numbers, leave it off:
     // they stay where they are pushed.
     bool return_home = false;
+    // Keeps owners and thieves apart by a lock in each slot, also where the bias could be had.
+    bool slot_lock = false;
   };
 
   // Null, with `why` naming the option, its limit and its value, when an option is wrong or memory
@@ -82,8 +97,14 @@ class Pool {
   // Attaches every slot from the calling thread, for a pool without pinned owners.
   void AttachAll();
 
+  // Makes the calling thread the owner of a slot that another one used before. What that one did must
+  // have happened before. Only the checked build looks at owners; without Adopt, a slot belongs to the
+  // first thread that pushes or pops.
+  void Adopt(SlotId slot);
+
   // Takes one free handle: from the slot, or else from the nearest other one. kNoHandle when no
-  // handle of the pool was free at some instant during the call.
+  // handle of the pool was free at some instant during the call. (Free is what a Push put there that
+  // happened before this call; of two calls that run at once, either may count as the first.)
   [[nodiscard]] Handle Pop(SlotId slot);
   // Takes up to out.size() handles, and at least `min_count` of them or none at all; returns how
   // many were taken. 0 means that fewer than `min_count` were free at some instant during the call.
@@ -95,8 +116,8 @@ class Pool {
   void Push(SlotId slot, Handle handle);
   void PushBatch(SlotId slot, std::span<const Handle> handles);
 
-  // Takes every free handle out of every slot at one instant and returns how many there were. Later
-  // pops find nothing until something is pushed.
+  // Takes every free handle out of every slot and returns how many there were. While nobody pushes or
+  // pops.
   uint32_t Drain();
 
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
@@ -104,33 +125,118 @@ class Pool {
   [[nodiscard]] SlotStats Stats(SlotId slot) const;
   // Free handles now, summed slot by slot. Exact when the pool is at rest.
   [[nodiscard]] uint64_t free() const;
-  // How slots keep owner and thieves apart: "slot_lock".
-  [[nodiscard]] static const char* engine() { return "slot_lock"; }
+  // How slots keep owner and thieves apart: "biased" or "slot_lock".
+  [[nodiscard]] const char* engine() const { return biased_ ? "biased" : "slot_lock"; }
+  // Memory of the engine, in bytes.
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return slot_memory_.bytes() + block_memory_.bytes();
+  }
 
  private:
-  struct Slot;
-  class AllLocked;
+  using Entry = Bias<Sync>::Entry;
+  class InTransit;
+  struct Origins;
 
   explicit Pool(const Options& options);
   static std::size_t SlotOffset(const SlotMap& map, SlotId slot);
-  [[nodiscard]] Slot* Find(SlotId slot) const;
-  [[nodiscard]] Slot& Own(SlotId slot) const;
-  void PushHere(Slot& slot, Handle handle);
-  Handle PopHere(Slot& slot);
-  Handle Steal(Slot& thief, Slot& victim, StealDistance distance);
-  uint32_t PopFromAll(SlotId slot, std::span<Handle> out, uint32_t min_count);
-  [[nodiscard]] SlotId Destination(SlotId slot, Handle handle) const;
+  [[nodiscard]] uint32_t BlocksOf(uint32_t share) const;
+
+  Slot* Find(SlotId slot) const { return slot_at_[slot].load(std::memory_order_acquire); }
+  Slot& Own(SlotId slot) const;
+  void CheckOwner(Slot& slot) const;
+  void CheckPush(Handle handle);
+  void CheckPop(Handle handle);
+
+  // pool_pop.cc: a handle when the magazine does not give one.
+  [[gnu::noinline]] Handle PopSlow(Slot& own, Entry entry);
+  Handle PopOwnMagazine(Slot& own, bool& busy);
+  Handle PopDepots(Slot& own);
+  Handle PopMagazines(Slot& own, bool& busy);
+  Handle PopExactly(Slot& own);
+  Handle OpenBlock(Slot& own, uint32_t block);
+  uint64_t Stamp(const Slot& own, uint32_t own_transits, bool& busy) const;
+  template <typename Visit>
+  bool VisitOthers(Slot& own, Visit visit) const;
+
+  // pool_push.cc: where a handle goes when the magazine does not take it.
+  [[gnu::noinline]] void PushSlow(Slot& own, Handle handle, Entry entry);
+  void PushHome(Slot& own, Handle handle);
+  void Spill(Slot& own);
+  void Stash(Slot& own, std::span<const Handle> handles);
+  void AddToDepot(Slot& to, Slot& own, std::span<const Handle> handles);
+  uint32_t TakeEmpty(Slot& own);
+  uint32_t Compact(Slot& own, Slot& of);
+
+  // pool_batch.cc
+  uint32_t PopBatchSlow(Slot& own, std::span<Handle> out, uint32_t min_count);
+  uint32_t Gather(Slot& own, std::span<Handle> out, Origins& from, bool& busy);
+  uint32_t GatherOwn(Slot& own, std::span<Handle> out, Origins& from, bool& busy);
+  uint32_t GatherBlock(Slot& own, uint32_t block, std::span<Handle> out);
+  uint32_t GatherDepot(Slot& own, Slot& victim, std::size_t distance, std::span<Handle> out);
+  uint32_t GatherMagazine(Slot& own, Slot& victim, std::size_t distance, std::span<Handle> out,
+                          bool& busy);
 
   const uint32_t capacity_;
   const bool return_home_;
+  const bool biased_;
+  // Handles of a block, and half of a magazine: fewer where handles are scarce, so that magazines
+  // hide no more than half of them.
+  const uint32_t batch_;
+  const uint32_t room_;  // of a magazine
+  const unsigned born_;  // ForkGeneration()
   const std::shared_ptr<const SlotMap> map_;
   MappedMemory slot_memory_;
-  MappedMemory next_memory_;
-  Handle* next_ = nullptr;  // next_[h] is the handle under h in its slot's list
+  MappedMemory block_memory_;
+  const BlockArray blocks_;
   // Null until the slot is attached.
   //   R1  Attach stores the pointer to a built slot   pairs with   A1  every load by another thread
   std::unique_ptr<std::atomic<Slot*>[]> slot_at_;
+  std::mutex batch_lock_;
   std::unique_ptr<std::atomic<bool>[]> free_;  // the checked build's memory of who is free
 };
+
+inline Slot& Pool::Own(SlotId slot) const {
+  OBJPOOL_DCHECK(slot < map_->slots() && Find(slot) != nullptr,
+                 "a slot is attached before its use");
+  Slot& own = *slot_at_[slot].load(std::memory_order_relaxed);  // the caller attached it
+  if constexpr (kObjpoolChecked) CheckOwner(own);
+  return own;
+}
+
+inline Handle Pool::Pop(SlotId slot) {
+  Slot& own = Own(slot);
+  const Entry entry = own.bias.Enter();
+  if (entry == Entry::kFast) [[likely]] {
+    const uint32_t size = own.magazine.size();
+    if (size != 0) [[likely]] {
+      const Handle handle = own.magazine.Pop(size);
+      own.bias.Leave(Entry::kFast);
+      if constexpr (kObjpoolChecked) CheckPop(handle);
+      return handle;
+    }
+    own.bias.Leave(Entry::kFast);
+  }
+  const Handle handle = PopSlow(own, entry);
+  if constexpr (kObjpoolChecked) CheckPop(handle);
+  return handle;
+}
+
+inline void Pool::Push(SlotId slot, Handle handle) {
+  OBJPOOL_CHECK(handle < capacity_, "a handle is below the capacity");
+  if constexpr (kObjpoolChecked) CheckPush(handle);
+  Slot& own = Own(slot);
+  if (return_home_) [[unlikely]]
+    return PushHome(own, handle);
+  const Entry entry = own.bias.Enter();
+  if (entry == Entry::kFast) [[likely]] {
+    const uint32_t size = own.magazine.size();
+    if (size < room_) [[likely]] {
+      own.magazine.Push(size, handle);
+      own.bias.Leave(Entry::kFast);
+      return;
+    }
+  }
+  PushSlow(own, handle, entry);
+}
 
 }  // namespace objpool

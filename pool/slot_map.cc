@@ -33,14 +33,17 @@ SlotMap::SlotMap(const Topology& topology, std::vector<Cpu> owners) : owners_(st
       const SlotId victim = (thief + step) % count;
       order_.push_back({victim, DistanceBetween(owners_[thief], owners_[victim])});
     }
+    const auto rank = [&](const StealTarget& t) {
+      return std::pair(t.distance, topology.Distance(owners_[thief].node, owners_[t.slot].node));
+    };
     std::stable_sort(order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.end(),
-                     [&](const StealTarget& a, const StealTarget& b) {
-                       const auto rank = [&](const StealTarget& t) {
-                         return std::pair(t.distance, topology.Distance(owners_[thief].node,
-                                                                        owners_[t.slot].node));
-                       };
-                       return rank(a) < rank(b);
-                     });
+                     [&](const StealTarget& a, const StealTarget& b) { return rank(a) < rank(b); });
+    // From the last one back: a class ends where the next one begins.
+    for (std::size_t i = order_.size(); i > begin; --i) {
+      StealTarget& target = order_[i - 1];
+      const bool last = i == order_.size() || rank(target) != rank(order_[i]);
+      target.class_end = last ? static_cast<uint32_t>(i - begin) : order_[i].class_end;
+    }
   }
 }
 

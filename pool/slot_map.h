@@ -29,6 +29,8 @@ inline constexpr std::array<const char*, kStealDistances> kStealDistanceNames = 
 struct StealTarget {
   SlotId slot;
   StealDistance distance;
+  // Where in the order the first one follows that is farther away than this one.
+  uint32_t class_end = 0;
 };
 
 class SlotMap {

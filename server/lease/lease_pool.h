@@ -40,6 +40,9 @@ class LeasePool {
   // Makes the worker's share of handles and records; see Pool::Attach. False when memory runs out.
   [[nodiscard]] bool Attach(SlotId worker);
 
+  // See Pool::Adopt.
+  void Adopt(SlotId worker) { pool_->Adopt(worker); }
+
   // Leases up to out.size() handles and at least `min_count`, or none: returns how many. The limits
   // are the edge's to check: 1 <= min_count <= out.size() <= kMaxBatch, 1 <= ttl_ms <= kMaxTtlMs,
   // the holder at most kMaxHolderBytes.

@@ -123,6 +123,7 @@ TEST(LeaseStress, EveryGrantEndsExactlyOnce) {
   EXPECT_EQ(running.active() + world.pool->pool().free(), uint64_t{kCapacity});
 
   for (SlotId w = 0; w < kWorkers; ++w) {
+    world.pool->Adopt(w);
     while (!world.pool->Sweep(w, world.now + 1000)) {
     }
   }

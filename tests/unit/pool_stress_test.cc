@@ -21,6 +21,8 @@ struct Variant {
   uint32_t threads;
   uint32_t held;  // at most, by each thread
   bool batches;
+  bool slot_lock = false;
+  int rounds = 60'000;  // of each thread
 };
 
 class PoolStress : public ::testing::TestWithParam<Variant> {};
@@ -71,24 +73,29 @@ TEST_P(PoolStress, NeverDoublesLosesOrDenies) {
   const Variant v = GetParam();
   const uint32_t capacity = v.threads * v.held;
   std::string why;
-  const auto pool =
-      Pool::Create({.capacity = capacity, .slots = testing::FlatSlots(v.threads)}, why);
+  const auto pool = Pool::Create(
+      {.capacity = capacity, .slots = testing::FlatSlots(v.threads), .slot_lock = v.slot_lock},
+      why);
   ASSERT_NE(pool, nullptr) << why;
   pool->AttachAll();
   Ownership own(capacity);
   std::vector<uint64_t> empty(v.threads);
-  testing::RunTeam(v.threads, [&](uint32_t t) { Churn(*pool, own, t, v, 60'000, empty[t]); });
+  testing::RunTeam(v.threads, [&](uint32_t t) { Churn(*pool, own, t, v, v.rounds, empty[t]); });
   EXPECT_EQ(own.violations, 0u);
   for (const uint64_t denied : empty) EXPECT_EQ(denied, 0u);
+  EXPECT_EQ(pool->free(), capacity);
+  pool->Adopt(0);
   std::set<Handle> all;
   for (Handle h = pool->Pop(0); h != kNoHandle; h = pool->Pop(0)) all.insert(h);
   EXPECT_EQ(all.size(), capacity) << "handles were lost";
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, PoolStress,
-                         ::testing::Values(Variant{2, 64, false}, Variant{2, 64, true},
-                                           Variant{8, 8, false}, Variant{8, 8, true},
-                                           Variant{4, 1, false}));
+INSTANTIATE_TEST_SUITE_P(
+    Variants, PoolStress,
+    ::testing::Values(Variant{2, 64, false}, Variant{2, 64, true}, Variant{8, 8, false},
+                      Variant{8, 8, true}, Variant{4, 1, false}, Variant{2, 64, false, true},
+                      Variant{8, 8, true, true}, Variant{3, 300, true}, Variant{16, 40, true},
+                      Variant{64, 2, false, false, 3000}, Variant{64, 16, true, false, 3000}));
 
 }  // namespace
 }  // namespace objpool

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "pool/base/check.h"
@@ -36,7 +38,7 @@ void ExpectBalanced(const Pool& pool) {
     const auto [first, last] = ShareOf(pool.capacity(), pool.slots().slots(), s);
     EXPECT_EQ(stats.occupancy, (last - first) + stats.pushes + Sum(stats.stolen_by) -
                                    Sum(stats.acquired_by_steal) - stats.local_hits -
-                                   Sum(stats.stolen_from))
+                                   stats.depot_hits - Sum(stats.stolen_from))
         << "slot " << s;
   }
 }
@@ -84,28 +86,87 @@ TEST(Pool, ReusesTheWarmestHandleFirst) {
   EXPECT_EQ(pool->Pop(0), a);
 }
 
-TEST(Pool, StealsHalfOfTheNearestSlotAndCountsBothSides) {
+TEST(Pool, StealsFromTheNearestDepotAndCountsBothSides) {
   const Topology machine = FakeMachine(2, 1, 2, 1);  // slots 0, 1 on node 0; 2, 3 on node 1
-  const auto pool = MakePool(40, SlotMap::ForAllCpus(machine));
-  for (int i = 0; i < 10; ++i) (void)pool->Pop(0);
-  ASSERT_EQ(pool->Stats(0).occupancy, 0u);
-  const Handle stolen = pool->Pop(0);
-  EXPECT_EQ(HomeOf(40, 4, stolen), 1u);
+  // Each slot begins with 8 handles in its magazine and 8 and 4 in blocks.
+  const auto pool = MakePool(80, SlotMap::ForAllCpus(machine));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(HomeOf(80, 4, pool->Pop(0)), 0u);
+  EXPECT_EQ(pool->Stats(0).occupancy, 0u);
+  EXPECT_EQ(pool->Stats(0).depot_hits, 2u);
+  EXPECT_EQ(HomeOf(80, 4, pool->Pop(0)), 1u);
   const auto same_cache = static_cast<std::size_t>(StealDistance::kSameCache);
-  EXPECT_EQ(pool->Stats(0).stolen_by[same_cache], 5u);
+  const uint64_t stolen = pool->Stats(0).stolen_by[same_cache];
+  EXPECT_GT(stolen, 0u);
+  EXPECT_LE(stolen, 8u) << "half of the chain: one block of two";
   EXPECT_EQ(pool->Stats(0).acquired_by_steal[same_cache], 1u);
-  EXPECT_EQ(pool->Stats(0).occupancy, 4u);
-  EXPECT_EQ(pool->Stats(1).stolen_from[same_cache], 5u);
-  EXPECT_EQ(pool->Stats(1).occupancy, 5u);
-  // Node 1 is robbed only when node 0 has nothing left.
-  const auto remote = static_cast<std::size_t>(StealDistance::kRemoteNode);
-  for (int i = 0; i < 9; ++i) {
-    ASSERT_NE(pool->Pop(0), kNoHandle);
-    ASSERT_EQ(pool->Stats(0).stolen_by[remote], 0u);
-  }
-  ASSERT_NE(pool->Pop(0), kNoHandle);
-  EXPECT_GT(pool->Stats(0).stolen_by[remote], 0u);
+  EXPECT_EQ(pool->Stats(0).occupancy, stolen - 1);
+  EXPECT_EQ(pool->Stats(1).stolen_from[same_cache], stolen);
+  EXPECT_EQ(pool->Stats(1).occupancy, 20 - stolen);
   ExpectBalanced(*pool);
+}
+
+TEST(Pool, TakesDepotsNearThenFarThenMagazinesNearThenFar) {
+  const Topology machine = FakeMachine(2, 1, 2, 1);
+  const auto pool = MakePool(80, SlotMap::ForAllCpus(machine));
+  std::vector<SlotId> homes;
+  for (int i = 0; i < 80; ++i) homes.push_back(HomeOf(80, 4, pool->Pop(0)));
+  EXPECT_EQ(pool->Pop(0), kNoHandle);
+  // 20 of its own, 12 out of its neighbour's depot, 24 out of node 1's depots; then 8 of the
+  // neighbour's magazine before the 16 of node 1's.
+  const auto count = [&](int from, int to, auto is) {
+    return std::count_if(homes.begin() + from, homes.begin() + to, is);
+  };
+  EXPECT_EQ(count(0, 20, [](SlotId home) { return home == 0; }), 20);
+  EXPECT_EQ(count(20, 32, [](SlotId home) { return home == 1; }), 12);
+  EXPECT_EQ(count(32, 56, [](SlotId home) { return home >= 2; }), 24);
+  EXPECT_EQ(count(56, 64, [](SlotId home) { return home == 1; }), 8);
+  EXPECT_EQ(count(64, 80, [](SlotId home) { return home >= 2; }), 16);
+  ExpectBalanced(*pool);
+}
+
+TEST(Pool, AMagazineThatOverflowsSpillsItsColdHalf) {
+  const auto pool = MakePool(1000, FlatSlots(2));
+  std::vector<Handle> all(1000);
+  ASSERT_EQ(pool->PopBatch(0, all, 1000), 1000u);
+  for (const Handle handle : all) pool->Push(0, handle);
+  EXPECT_EQ(pool->Stats(0).occupancy, 1000u);
+  EXPECT_EQ(pool->Pop(0), all.back()) << "the warmest one is on top";
+  std::set<Handle> back = {all.back()};
+  for (int i = 1; i < 1000; ++i) back.insert(pool->Pop(1));
+  EXPECT_EQ(back.size(), 1000u);
+  EXPECT_EQ(pool->Pop(1), kNoHandle);
+  ExpectBalanced(*pool);
+}
+
+TEST(Pool, TheSlotLockDoesTheSame) {
+  std::string why;
+  const auto pool = Pool::Create({.capacity = 100, .slots = FlatSlots(3), .slot_lock = true}, why);
+  ASSERT_NE(pool, nullptr) << why;
+  EXPECT_STREQ(pool->engine(), "slot_lock");
+  pool->AttachAll();
+  std::set<Handle> seen;
+  for (int i = 0; i < 100; ++i) seen.insert(pool->Pop(1));
+  EXPECT_EQ(seen.size(), 100u);
+  EXPECT_EQ(pool->Pop(1), kNoHandle);
+  for (const Handle handle : seen) pool->Push(2, handle);
+  EXPECT_EQ(pool->Stats(2).occupancy, 100u);
+  ExpectBalanced(*pool);
+}
+
+TEST(Pool, KeepsToItsMemory) {
+  for (const auto& [capacity, slots] : {std::pair{kMaxCapacity, 2u},
+                                        {65536u, 2u},
+                                        {1024u, 96u},
+                                        {65536u, 96u},
+                                        {3000u, 96u},
+                                        {1u, 1u}}) {
+    std::string why;
+    const auto pool = Pool::Create({.capacity = capacity, .slots = FlatSlots(slots)}, why);
+    ASSERT_NE(pool, nullptr) << why;
+    // Besides, each of the two mappings ends in a page.
+    EXPECT_LE(pool->memory_bytes(), (capacity * 4.5) + (slots * 2048) + (2 * 4096))
+        << capacity << " handles in " << slots << " slots";
+  }
 }
 
 TEST(Pool, BatchTakesAllOrAtLeastTheMinimumOrNothing) {
@@ -120,7 +181,8 @@ TEST(Pool, BatchTakesAllOrAtLeastTheMinimumOrNothing) {
   pool->PushBatch(0, out);
   EXPECT_EQ(pool->Stats(0).occupancy, 8u);
   EXPECT_EQ(pool->PopBatch(0, out, 8), 8u);
-  EXPECT_EQ(pool->Stats(0).local_hits, 5u + 8u);
+  // The refused batch had moved the last two over here.
+  EXPECT_EQ(pool->Stats(0).local_hits + pool->Stats(0).depot_hits, 5u + 2u + 8u);
   ExpectBalanced(*pool);
 }
 
@@ -174,8 +236,6 @@ TEST(Pool, TakesTheKernelsLargestCapacity) {
   EXPECT_EQ(pool->Drain(), kMaxCapacity);
 }
 
-using PoolDeathTest = ::testing::Test;
-
 TEST(PoolDeathTest, PushOutOfRangeEndsTheProcess) {
   const auto pool = MakePool(4, FlatSlots(1));
   EXPECT_DEATH(pool->Push(0, 4), "a handle is below the capacity");
@@ -185,6 +245,26 @@ TEST(PoolDeathTest, DoublePushIsCaughtInTheCheckedBuild) {
   if (!kObjpoolChecked) return;
   const auto pool = MakePool(4, FlatSlots(1));
   EXPECT_DEATH(pool->Push(0, 2), "a handle that is free is not pushed");
+}
+
+TEST(PoolDeathTest, AnotherThreadThanTheOwnerIsCaughtInTheCheckedBuild) {
+  if (!kObjpoolChecked) return;
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto pool = MakePool(4, FlatSlots(2));
+  pool->Push(0, pool->Pop(0));
+  const auto use = [&pool] { std::thread([&pool] { pool->Push(0, pool->Pop(0)); }).join(); };
+  EXPECT_DEATH(use(), "a slot is used by its owner only");
+  std::thread([&pool] {
+    pool->Adopt(0);
+    pool->Push(0, pool->Pop(0));
+  }).join();
+}
+
+TEST(PoolDeathTest, AChildOfForkIsRefused) {
+  const auto pool = MakePool(4, FlatSlots(1));
+  for (int i = 0; i < 4; ++i) (void)pool->Pop(0);
+  // A death test of this style is a child of fork.
+  EXPECT_DEATH((void)pool->Pop(0), "not used in a child");
 }
 
 }  // namespace

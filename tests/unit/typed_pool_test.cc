@@ -117,6 +117,8 @@ TEST(TypedPool, FreeReleasesByForceOnce) {
 }
 
 TEST(TypedPoolDeathTest, ForeignObjectEndsTheProcess) {
+  // A child of fork would be refused for being one.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   int released = 0;
   const auto pool = MakeCounted(released);
   const auto other = MakeCounted(released);

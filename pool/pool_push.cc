@@ -1,0 +1,175 @@
+// Push, when the owner's magazine does not take the handle: spilling to the depot, handles that go
+// home, and the blocks for them.
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "pool/pool.h"
+#include "pool/transit.h"
+
+namespace objpool {
+
+void Pool::PushSlow(Slot& own, Handle handle, Entry entry) {
+  OBJPOOL_CHECK(born_ == ForkGeneration(),
+                "a pool is not used in a child of the process that made it");
+  for (int tries = 0; entry != Entry::kRefused; ++tries) {
+    const uint32_t size = own.magazine.size();
+    if (size < room_) {
+      own.magazine.Push(size, handle);
+      own.bias.Leave(entry);
+      return;
+    }
+    own.bias.Leave(entry);
+    if (tries == 1) break;  // a thief kept the spill from being done
+    Spill(own);
+    entry = own.bias.Enter();
+  }
+  const InTransit transit(own);
+  AddToDepot(own, own, std::span(&handle, 1));
+  own.direct_pushes.Add();
+}
+
+// To the slot that the handle began in, where that is on another node; there, to the depot.
+void Pool::PushHome(Slot& own, Handle handle) {
+  const SlotId home_id = HomeOf(capacity_, map_->slots(), handle);
+  Slot* const home = Find(home_id);
+  if (home == nullptr || map_->owner(home_id).node == map_->owner(own.id).node) {
+    const Entry entry = own.bias.Enter();
+    return PushSlow(own, handle, entry);
+  }
+  const InTransit transit(*home);
+  AddToDepot(*home, own, std::span(&handle, 1));
+  home->depot.pushes_from_elsewhere.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Moves the colder half of the magazine to the depot.
+void Pool::Spill(Slot& own) {
+  const uint32_t index = TakeEmpty(own);
+  Block<Sync>& block = blocks_[index];
+  const InTransit transit(own);
+  const Entry entry = own.bias.Enter();
+  if (entry != Entry::kRefused) {
+    const uint32_t size = own.magazine.size();
+    block.count = std::min(batch_, size);
+    own.magazine.Unload(size, std::span<Handle>(block.handles(), block.count));
+    own.bias.Leave(entry);
+  }
+  (block.count == 0 ? own.depot.empty : own.depot.full).Push(blocks_, index);
+}
+
+// Puts handles of the pool, in transit, where the owner has them at hand.
+void Pool::Stash(Slot& own, std::span<const Handle> handles) {
+  if (handles.empty()) return;
+  const Entry entry = own.bias.Enter();
+  if (entry != Entry::kRefused) {
+    const uint32_t size = own.magazine.size();
+    const bool fits = size + handles.size() <= room_;
+    if (fits) own.magazine.Load(size, handles);
+    own.bias.Leave(entry);
+    if (fits) return;
+  }
+  AddToDepot(own, own, handles);
+}
+
+// Puts at most a block of handles into the depot of `to`, whose transit the caller holds: into the
+// topmost block where there is room, so that blocks do not come to be many and nearly empty.
+void Pool::AddToDepot(Slot& to, Slot& own, std::span<const Handle> handles) {
+  uint32_t index = to.depot.full.Pop(blocks_);
+  if (index != 0 && blocks_[index].count + handles.size() > batch_) {
+    to.depot.full.Push(blocks_, index);
+    index = 0;
+  }
+  if (index == 0) index = TakeEmpty(own);
+  Block<Sync>& block = blocks_[index];
+  std::copy(handles.begin(), handles.end(), block.handles() + block.count);
+  block.count += static_cast<uint32_t>(handles.size());
+  to.depot.full.Push(blocks_, index);
+}
+
+// An empty block: of the own depot, of another one, or made by filling up others.
+uint32_t Pool::TakeEmpty(Slot& own) {
+  for (unsigned tries = 0;; ++tries) {
+    if (const uint32_t block = own.depot.empty.Pop(blocks_); block != 0) return block;
+    uint32_t found = 0;
+    VisitOthers(own, [&](Slot& victim, std::size_t) {
+      const Chain chain = victim.depot.empty.PopHalf(blocks_, kMaxStolenBlocks);
+      if (chain.length > 1) {
+        const uint32_t second = blocks_[chain.first].next.load(std::memory_order_relaxed);
+        own.depot.empty.Push(blocks_, {second, chain.last, chain.length - 1});
+      }
+      found = chain.first;
+      return found != 0;
+    });
+    if (found == 0) found = Compact(own, own);
+    if (found == 0) {
+      VisitOthers(own, [&](Slot& victim, std::size_t) {
+        found = Compact(own, victim);
+        return found != 0;
+      });
+    }
+    if (found != 0) return found;
+    Sync::Pause(tries * 16);  // there are more blocks than hands: some are on their way back
+  }
+}
+
+// Fills the upper blocks of a depot out of each other. An empty one that came of it, or 0.
+uint32_t Pool::Compact(Slot& own, Slot& of) {
+  constexpr std::size_t kBlocks = 64;
+  const InTransit transit(of);
+  std::array<uint32_t, kBlocks> taken;
+  std::size_t count = 0;
+  while (count < kBlocks && (taken[count] = of.depot.full.Pop(blocks_)) != 0) ++count;
+  uint32_t found = 0;
+  std::size_t filling = 0;  // all before it are full
+  for (std::size_t i = 1; i < count; ++i) {
+    Block<Sync>& from = blocks_[taken[i]];
+    while (from.count != 0 && filling < i) {
+      Block<Sync>& to = blocks_[taken[filling]];
+      if (to.count == batch_) {
+        ++filling;
+      } else {
+        to.handles()[to.count++] = from.handles()[--from.count];
+      }
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (blocks_[taken[i]].count != 0) {
+      of.depot.full.Push(blocks_, taken[i]);
+    } else if (found == 0) {
+      found = taken[i];
+    } else {
+      own.depot.empty.Push(blocks_, taken[i]);
+    }
+  }
+  return found;
+}
+
+void Pool::PushBatch(SlotId slot, std::span<const Handle> handles) {
+  if (return_home_) {
+    for (const Handle handle : handles) Push(slot, handle);
+    return;
+  }
+  for (const Handle handle : handles) {
+    OBJPOOL_CHECK(handle < capacity_, "a handle is below the capacity");
+    if constexpr (kObjpoolChecked) CheckPush(handle);
+  }
+  Slot& own = Own(slot);
+  // What does not fit into the magazine goes to the depot in whole blocks.
+  while (!handles.empty()) {
+    const Entry entry = own.bias.Enter();
+    if (entry != Entry::kRefused) {
+      const uint32_t size = own.magazine.size();
+      const bool fits = size + handles.size() <= room_;
+      if (fits) own.magazine.PushMany(size, handles);
+      own.bias.Leave(entry);
+      if (fits) return;
+    }
+    const auto part = handles.first(std::min<std::size_t>(batch_, handles.size()));
+    const InTransit transit(own);
+    AddToDepot(own, own, part);
+    own.direct_pushes.Add(part.size());
+    handles = handles.subspan(part.size());
+  }
+}
+
+}  // namespace objpool
