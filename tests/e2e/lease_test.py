@@ -75,8 +75,8 @@ class LeaseTest(unittest.TestCase):
         self.api.give_back("workers", grant.ref)
 
     def test_an_expired_grant_comes_back_by_itself_on_time_and_never_before(self):
-        # Never early is true of each; on time is judged by the median, because a busy machine may keep
-        # anybody waiting now and then.
+        # Never early is true of each; on time is judged by the median, because a busy machine may
+        # keep anybody waiting now and then.
         ttl_s, allowed_lag_s, lags = 0.2, 0.1, []
         for _ in range(9):
             asked = time.monotonic()
