@@ -8,7 +8,7 @@
 #include "pool/affinity.h"
 #include "pool/topology.h"
 #include "server/collector.h"
-#include "server/cpu_quota.h"
+#include "server/control_group.h"
 #include "server/metrics/families.h"
 #include "server/ready_file.h"
 
@@ -58,7 +58,13 @@ bool Server::Plan(std::string& why) {
   if (!plan) return false;
   plan_ = *std::move(plan);
   pools_ = PoolSet::Create(config_.pools, plan_.slots, FirstFence(), why);
-  return pools_ != nullptr;
+  if (pools_ == nullptr) return false;
+  // Pages are filled at the start, and where they do not fit, the kernel kills somebody.
+  const std::optional<uint64_t> limit = MemoryLimitBytes();
+  if (!limit || pools_->memory_bytes() <= *limit) return true;
+  why = "pools: must fit into the memory that this process may fill, " + std::to_string(*limit) +
+        " bytes, but need " + std::to_string(pools_->memory_bytes()) + " bytes";
+  return false;
 }
 
 bool Server::StartEngine(std::string& why) {

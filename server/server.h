@@ -67,8 +67,8 @@ class Server {
   std::unique_ptr<rpc::Engine> engine_;
   std::unique_ptr<metrics::HttpEndpoint> metrics_;
   std::string ready_json_;  // what the ready file holds; empty while there is none of ours
-  // The metrics endpoint is there before what it shows is: R1, set when all is up, pairs with A1, the
-  // load by its thread.
+  // The metrics endpoint is there before what it shows is: R1, set when all is up, pairs with A1,
+  // the load by its thread.
   std::atomic<bool> up_{false};
 };
 

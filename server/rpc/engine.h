@@ -25,8 +25,8 @@ struct EngineOptions {
   std::vector<std::optional<uint32_t>> worker_cpus;
   // Requests longer than this are refused with RESOURCE_EXHAUSTED.
   std::size_t max_request_bytes = 256 * 1024;
-  // A call whose request has not arrived whole after this is cancelled, and so is one whose answer the
-  // client has not taken after as long.
+  // A call whose request has not arrived whole after this is cancelled, and so is one whose answer
+  // the client has not taken after as long.
   std::chrono::milliseconds request_timeout{10'000};
 };
 

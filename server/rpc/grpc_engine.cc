@@ -88,8 +88,7 @@ std::unique_ptr<Engine> StartGrpcEngine(const EngineOptions& options, const Meth
   if (!claim) return nullptr;
   // Debian builds Abseil with its deadlock detector on, which costs every call several per cent.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  auto engine =
-      std::make_unique<GrpcEngine>(options, methods, std::move(hooks), *std::move(claim));
+  auto engine = std::make_unique<GrpcEngine>(options, methods, std::move(hooks), *std::move(claim));
   if (!engine->Start(why)) return nullptr;
   return engine;
 }

@@ -20,8 +20,8 @@ using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 constexpr int kTaken = -1;
 constexpr int kNoSuchSockets = -2;  // nothing can be claimed here
 
-// Takes the abstract Unix name of an address, which is one for each network namespace, as ports are,
-// and goes with the process.
+// Takes the abstract Unix name of an address, which is one for each network namespace, as ports
+// are, and goes with the process.
 int TakeName(const std::string& name) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -59,8 +59,7 @@ std::string NameOf(const addrinfo& at) {
 
 }  // namespace
 
-std::optional<PortClaim> PortClaim::Take(const std::string& host, uint16_t port,
-                                         std::string& why) {
+std::optional<PortClaim> PortClaim::Take(const std::string& host, uint16_t port, std::string& why) {
   PortClaim claim;
   if (port == 0) return claim;
   addrinfo hints{};

@@ -1,7 +1,8 @@
 // PortClaim: makes sure that a shared port is this server's alone.
 //
-// Workers listen on one port with SO_REUSEPORT, which also lets in a second server that asks for the
-// same: each would lease the same handles. Hence a claim, held for as long as the server serves.
+// Workers listen on one port with SO_REUSEPORT, which also lets in a second server that asks for
+// the same: each would lease the same handles. Hence a claim, held for as long as the server
+// serves.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace objpool::rpc {
 
 class PortClaim {
  public:
-  // None, with `why`, when another server has the claim, or anybody else the port. For port 0, which
-  // is nobody's yet, it claims nothing.
+  // None, with `why`, when another server has the claim, or anybody else the port. For port 0,
+  // which is nobody's yet, it claims nothing.
   [[nodiscard]] static std::optional<PortClaim> Take(const std::string& host, uint16_t port,
                                                      std::string& why);
   ~PortClaim();
