@@ -3,11 +3,15 @@
 // Exit codes: 0 stopped as asked, 1 could not start or stop cleanly, 2 bad configuration or flags.
 #include <signal.h>
 
+#include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <variant>
 
 #include "server/config/flags.h"
@@ -35,7 +39,10 @@ std::string ClientCommand() {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   const auto beside = self.parent_path() / "objpoolctl";
-  return !error && std::filesystem::exists(beside, error) ? beside.string() : "objpoolctl";
+  if (error || !std::filesystem::exists(beside, error)) return "objpoolctl";
+  // To be pasted into a shell.
+  const std::string path = beside.string();
+  return path.find_first_of(" '\"\\$&;()<>|*?`") == std::string::npos ? path : "'" + path + "'";
 }
 
 void Greet(const Server& server, const Config& config) {
@@ -44,16 +51,39 @@ void Greet(const Server& server, const Config& config) {
       config.pools.front().name);
 }
 
-// Serves renewals and returns while grants run, for at most the grace. True when a second signal
-// asked for more haste.
-bool WaitForHolders(const Server& server, std::chrono::milliseconds grace,
-                    const sigset_t& signals) {
+// Waits for `done`, or for at most `time`. True when a signal asked for haste.
+template <typename Done>
+bool WaitOrSignal(std::chrono::milliseconds time, const sigset_t& signals, Done done) {
   constexpr timespec kPatience = {.tv_sec = 0, .tv_nsec = 20'000'000};
-  const auto deadline = std::chrono::steady_clock::now() + grace;
-  while (server.ActiveGrants() > 0 && std::chrono::steady_clock::now() < deadline) {
+  const auto deadline = std::chrono::steady_clock::now() + time;
+  while (!done() && std::chrono::steady_clock::now() < deadline) {
     if (sigtimedwait(&signals, nullptr, &kPatience) > 0) return true;
   }
   return false;
+}
+
+// Serves renewals and returns while grants run, then stops. A signal skips all waiting.
+bool Stop(Server& server, std::chrono::milliseconds grace, const sigset_t& signals,
+          std::string& why) {
+  constexpr std::chrono::hours kLongerThanAnyStop(24);
+  const bool haste = WaitOrSignal(grace, signals, [&] { return server.ActiveGrants() == 0; });
+  if (haste) server.Hurry();
+  std::atomic<bool> stopped = false;
+  bool clean = false;
+  const auto stop = [&] {
+    clean = server.Stop(grace, why);
+    stopped = true;
+  };
+  std::jthread stopper;
+  try {
+    stopper = std::jthread(stop);
+  } catch (const std::system_error&) {
+    server.Hurry();
+    stop();  // no thread to be had
+  }
+  if (WaitOrSignal(kLongerThanAnyStop, signals, [&] { return stopped.load(); })) server.Hurry();
+  if (stopper.joinable()) stopper.join();
+  return clean;
 }
 
 int Serve(const Config& config, const sigset_t& signals) {
@@ -72,9 +102,7 @@ int Serve(const Config& config, const sigset_t& signals) {
       (held == 0 ? ""
                  : "; waiting for " + std::to_string(held) +
                        " grants to come back; a second signal stops at once"));
-  const bool haste = WaitForHolders(*server, config.shutdown_grace, signals);
-  const auto grace = haste ? std::chrono::milliseconds(0) : config.shutdown_grace;
-  if (!server->Stop(grace, why)) {
+  if (!Stop(*server, config.shutdown_grace, signals, why)) {
     Say(why);
     return 1;
   }
@@ -92,7 +120,9 @@ int main(int argc, char** argv) {
   if (const auto* const exit = std::get_if<objpool::server::Exit>(&parsed)) {
     std::fputs(exit->out.c_str(), stdout);
     std::fputs(exit->err.c_str(), stderr);
-    return exit->code;
+    if (std::fflush(stdout) == 0) return exit->code;
+    Say(std::string("cannot write: ") + std::strerror(errno));
+    return 1;
   }
   return Serve(std::get<Config>(parsed), signals);
 }

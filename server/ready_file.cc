@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <fstream>
 #include <system_error>
 
 namespace objpool::server {
@@ -55,6 +56,14 @@ bool WriteReadyFile(const std::string& path, std::string_view json, std::string&
   if (done && rename(temporary.c_str(), path.c_str()) != 0) done = Fail("cannot write", path, why);
   if (!done) unlink(temporary.c_str());
   return done;
+}
+
+bool RemoveOwnReadyFile(const std::string& path, std::string_view json, std::string& why) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(json.size() + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text != json || RemoveReadyFile(path, why);
 }
 
 bool RemoveReadyFile(const std::string& path, std::string& why) {

@@ -20,4 +20,9 @@ namespace objpool::server {
 // True also when there is none.
 [[nodiscard]] bool RemoveReadyFile(const std::string& path, std::string& why);
 
+// The same, but only of a file that holds `json`: after a restart that overlapped, the file at
+// `path` may be the next server's.
+[[nodiscard]] bool RemoveOwnReadyFile(const std::string& path, std::string_view json,
+                                      std::string& why);
+
 }  // namespace objpool::server

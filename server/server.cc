@@ -8,7 +8,7 @@
 #include "pool/affinity.h"
 #include "pool/topology.h"
 #include "server/collector.h"
-#include "server/cpu_quota.h"
+#include "server/control_group.h"
 #include "server/metrics/families.h"
 #include "server/ready_file.h"
 
@@ -41,7 +41,7 @@ std::string Plural(std::size_t count, const char* noun) {
 
 std::unique_ptr<Server> Server::Start(const Config& config, std::string& why) {
   std::unique_ptr<Server> server(new Server(config));
-  if (!server->Plan(why) || !server->StartEngine(why) || !server->StartMetrics(why) ||
+  if (!server->Plan(why) || !server->StartMetrics(why) || !server->StartEngine(why) ||
       !server->WriteReady(why)) {
     return nullptr;
   }
@@ -50,7 +50,7 @@ std::unique_ptr<Server> Server::Start(const Config& config, std::string& why) {
 
 Server::~Server() {
   std::string why;
-  if (ready_file_written_) (void)RemoveReadyFile(config_.ready_file, why);
+  if (!ready_json_.empty()) (void)RemoveOwnReadyFile(config_.ready_file, ready_json_, why);
 }
 
 bool Server::Plan(std::string& why) {
@@ -58,7 +58,13 @@ bool Server::Plan(std::string& why) {
   if (!plan) return false;
   plan_ = *std::move(plan);
   pools_ = PoolSet::Create(config_.pools, plan_.slots, FirstFence(), why);
-  return pools_ != nullptr;
+  if (pools_ == nullptr) return false;
+  // Pages are filled at the start, and where they do not fit, the kernel kills somebody.
+  const std::optional<uint64_t> limit = MemoryLimitBytes();
+  if (!limit || pools_->memory_bytes() <= *limit) return true;
+  why = "pools: must fit into the memory that this process may fill, " + std::to_string(*limit) +
+        " bytes, but need " + std::to_string(pools_->memory_bytes()) + " bytes";
+  return false;
 }
 
 bool Server::StartEngine(std::string& why) {
@@ -76,14 +82,23 @@ bool Server::StartEngine(std::string& why) {
   options.worker_cpus = plan_.cpus;
   rpc::WorkerHooks hooks;
   hooks.on_start = [this](uint32_t worker, std::string& reason) {
+    // The port is ours by now, so what a killed server left there is nobody's.
+    if (worker == 0 && !config_.ready_file.empty() &&
+        !RemoveReadyFile(config_.ready_file, reason)) {
+      return false;
+    }
     return pools_->Attach(worker, reason);
   };
   hooks.on_turn = [this](uint32_t worker, rpc::BootNs now) {
     return pools_->Sweep(worker, now / 1'000'000);
   };
   engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
-  if (engine_ == nullptr) why = "listen: " + why;
-  return engine_ != nullptr;
+  if (engine_ == nullptr) {
+    why = "listen: " + why;
+    return false;
+  }
+  up_.store(true, std::memory_order_release);  // R1 -> A1
+  return true;
 }
 
 bool Server::StartMetrics(std::string& why) {
@@ -101,14 +116,20 @@ bool Server::StartMetrics(std::string& why) {
 bool Server::WriteReady(std::string& why) {
   if (config_.ready_file.empty()) return true;
   const std::string metrics = metrics_ == nullptr ? "" : metrics_->address();
-  ready_file_written_ =
-      WriteReadyFile(config_.ready_file, ReadyFileJson(getpid(), engine_->address(), metrics), why);
-  if (!ready_file_written_) why = "ready_file: " + why;
-  return ready_file_written_;
+  const std::string json = ReadyFileJson(getpid(), engine_->address(), metrics);
+  if (!WriteReadyFile(config_.ready_file, json, why)) {
+    why = "ready_file: " + why;
+    return false;
+  }
+  ready_json_ = json;
+  return true;
 }
 
 metrics::HttpResponse Server::Page(std::string_view path) const {
   constexpr const char* kPlain = "text/plain; charset=utf-8";
+  if (!up_.load(std::memory_order_acquire)) {  // A1 <- R1
+    return {.code = 503, .content_type = kPlain, .body = "starting\n"};
+  }
   if (path == "/metrics") {
     return {.code = 200,
             .content_type = std::string(metrics::kTextContentType),
@@ -142,7 +163,8 @@ bool Server::Stop(std::chrono::milliseconds grace, std::string& why) {
   Drain();
   // First, so that nobody who reads the file comes to a closed door.
   bool clean = true;
-  if (std::exchange(ready_file_written_, false)) clean = RemoveReadyFile(config_.ready_file, why);
+  if (!ready_json_.empty()) clean = RemoveOwnReadyFile(config_.ready_file, ready_json_, why);
+  ready_json_.clear();
   engine_->Stop(grace);
   metrics_.reset();
   return clean;

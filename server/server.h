@@ -1,10 +1,12 @@
 // Server: one objpoold from its configuration to its end.
 //
-// Start makes, in this order: the plan of workers, the pools (empty), the engine, whose pinned
-// workers attach their slots and then listen, the metrics endpoint, and last the ready file. Stop
-// undoes it. Threads: all of it by the one that made it.
+// Start makes, in this order: the plan of workers, the pools (empty), the metrics endpoint, so that
+// nobody is served by a server that cannot start, the engine, whose pinned workers attach their
+// slots and then listen, and last the ready file. Stop undoes it.
+// Threads: all of it by the one that made it, but for Hurry.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -39,6 +41,8 @@ class Server {
   // Lets calls under way go on for at most `grace`. False, with `why`, when something of ours is
   // left behind (the ready file). Once.
   [[nodiscard]] bool Stop(std::chrono::milliseconds grace, std::string& why);
+  // Makes a Stop that runs wait for nothing more. Any thread.
+  void Hurry() { engine_->Hurry(); }
 
   // What serves where, and what a person should know about it: a line each.
   [[nodiscard]] std::vector<std::string> Describe() const;
@@ -62,7 +66,10 @@ class Server {
   rpc::MethodTable methods_;
   std::unique_ptr<rpc::Engine> engine_;
   std::unique_ptr<metrics::HttpEndpoint> metrics_;
-  bool ready_file_written_ = false;
+  std::string ready_json_;  // what the ready file holds; empty while there is none of ours
+  // The metrics endpoint is there before what it shows is: R1, set when all is up, pairs with A1,
+  // the load by its thread.
+  std::atomic<bool> up_{false};
 };
 
 }  // namespace objpool::server

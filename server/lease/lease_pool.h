@@ -35,6 +35,9 @@ class LeasePool {
     uint64_t first_fence = 1;  // see LeaseTable::Create
   };
 
+  // Memory that a handle takes, names of holders aside: the pool's, its record, and its mark.
+  static constexpr uint64_t kBytesPerHandle = 5 + 24;
+
   [[nodiscard]] static std::unique_ptr<LeasePool> Create(const Options& options, std::string& why);
 
   // Makes the worker's share of handles and records; see Pool::Attach. False when memory runs out.

@@ -21,7 +21,7 @@ class UnaryCall {
   virtual ~UnaryCall() = default;
   // The worker that serves the call: 0 .. workers - 1.
   [[nodiscard]] virtual uint32_t worker() const = 0;
-  // When the worker took up the event that led here.
+  // When the worker took up the event that the request had arrived whole.
   [[nodiscard]] virtual BootNs now() const = 0;
   // The request message's bytes; valid until Finish.
   [[nodiscard]] virtual std::string_view request() const = 0;

@@ -25,7 +25,8 @@ struct EngineOptions {
   std::vector<std::optional<uint32_t>> worker_cpus;
   // Requests longer than this are refused with RESOURCE_EXHAUSTED.
   std::size_t max_request_bytes = 256 * 1024;
-  // A call whose request has not arrived whole after this is cancelled.
+  // A call whose request has not arrived whole after this is cancelled, and so is one whose answer
+  // the client has not taken after as long.
   std::chrono::milliseconds request_timeout{10'000};
 };
 
@@ -52,6 +53,8 @@ class Engine {
   // Takes no new connections and calls, lets those under way end for at most `grace`, cancels the
   // rest and joins the workers. Once, by any thread but a worker's.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
+  // Makes a Stop that runs, or is to come, wait for nothing. Any thread.
+  virtual void Hurry() = 0;
 };
 
 // Starts to serve; `methods` must outlive the engine. Null, with `why`, when the address cannot be

@@ -74,6 +74,7 @@ void GrpcCall::OnRequest(bool ok) {
     return;
   }
   request_whole_ = true;
+  request_at_ = owner_.now();
   request_ = Flatten(incoming_);
   incoming_.Clear();
   std::get<UnaryHandler>(method()->handler)(*this);
@@ -115,7 +116,12 @@ bool GrpcCall::over() const {
 }
 
 void GrpcCall::OnTick(BootNs now, bool stopping) {
-  if (arrival_.pending() || !arrival_.ok() || final_) return;
+  if (arrival_.pending() || !arrival_.ok()) return;
+  if (final_) {
+    // A client that opens no window for its answer would hold the call for ever.
+    if (!over() && now - final_at_ > owner_.request_timeout_ns()) context_.TryCancel();
+    return;
+  }
   if (handler_ != nullptr) {
     handler_->OnTick();
     if (stopping && !final_ && !std::exchange(told_to_stop_, true)) handler_->OnShutdown();
@@ -149,6 +155,7 @@ bool GrpcCall::Send(std::string_view message) {
 void GrpcCall::Finish(const Status& status) {
   OBJPOOL_CHECK(!final_, "a call ends once");
   final_.emplace(static_cast<grpc::StatusCode>(status.code), status.message, status.details);
+  final_at_ = owner_.now();
   Count(status.code);
   Pump();
 }

@@ -49,7 +49,7 @@ class GrpcCall final : public UnaryCall, public StreamCall {
 
   // UnaryCall and StreamCall.
   [[nodiscard]] uint32_t worker() const override;
-  [[nodiscard]] BootNs now() const override { return began_at_; }
+  [[nodiscard]] BootNs now() const override { return request_at_; }
   [[nodiscard]] std::string_view request() const override;
   [[nodiscard]] bool cancelled() const override;
   [[nodiscard]] uint8_t* AllocateReply(std::size_t bytes) override;
@@ -73,6 +73,8 @@ class GrpcCall final : public UnaryCall, public StreamCall {
 
   std::size_t method_index_ = MethodTable::kUnknown;
   BootNs began_at_ = 0;
+  BootNs request_at_ = 0;  // when the request had arrived whole
+  BootNs final_at_ = 0;    // when Finish was called
   bool request_whole_ = false;
   bool told_to_stop_ = false;
   grpc::ByteBuffer incoming_;

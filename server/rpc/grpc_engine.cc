@@ -3,13 +3,9 @@
 // life, and so do the calls on it.
 #include <absl/synchronization/mutex.h>
 #include <grpcpp/grpcpp.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,14 +13,15 @@
 #include "pool/base/check.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/grpc_worker.h"
+#include "server/rpc/port_claim.h"
 
 namespace objpool::rpc {
 namespace {
 
 class GrpcEngine final : public Engine {
  public:
-  GrpcEngine(EngineOptions options, const MethodTable& methods, WorkerHooks hooks)
-      : options_(std::move(options)), hooks_(std::move(hooks)) {
+  GrpcEngine(EngineOptions options, const MethodTable& methods, WorkerHooks hooks, PortClaim claim)
+      : options_(std::move(options)), hooks_(std::move(hooks)), claim_(std::move(claim)) {
     for (uint32_t i = 0; i < options_.worker_cpus.size(); ++i) {
       workers_.push_back(std::make_unique<GrpcWorker>(i, options_, methods, hooks_));
     }
@@ -64,54 +61,34 @@ class GrpcEngine final : public Engine {
     // Side by side, because each takes as long as its slowest call.
     std::vector<std::jthread> stoppers;
     for (const auto& worker : workers_) {
-      stoppers.emplace_back([&worker, deadline] { worker->Stop(deadline); });
+      try {
+        stoppers.emplace_back([&worker, deadline] { worker->Stop(deadline); });
+      } catch (const std::system_error&) {
+        worker->Stop(deadline);  // no thread to be had
+      }
     }
+  }
+  void Hurry() override {
+    for (const auto& worker : workers_) worker->Hurry();
   }
 
  private:
   EngineOptions options_;
   WorkerHooks hooks_;
+  const PortClaim claim_;
   std::vector<std::unique_ptr<GrpcWorker>> workers_;
 };
-
-// Shared ports do not complain about a second server that listens there already, so ask first.
-bool PortIsFree(const std::string& host, uint16_t port, std::string& why) {
-  if (port == 0) return true;
-  addrinfo hints{};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const std::string where = host + " port " + std::to_string(port);
-  if (const int rc = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-      rc != 0) {
-    why = "cannot listen on " + where + ": " + gai_strerror(rc);
-    return false;
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
-  for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
-    const int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-    if (fd < 0) continue;
-    const int on = 1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    const bool bound = bind(fd, a->ai_addr, a->ai_addrlen) == 0;
-    const int error = errno;
-    close(fd);
-    if (bound) continue;
-    why = "cannot listen on " + where + ": " + std::strerror(error);
-    return false;
-  }
-  return true;
-}
 
 }  // namespace
 
 std::unique_ptr<Engine> StartGrpcEngine(const EngineOptions& options, const MethodTable& methods,
                                         WorkerHooks hooks, std::string& why) {
   OBJPOOL_CHECK(!options.worker_cpus.empty(), "there is a worker");
-  if (!PortIsFree(options.host, options.port, why)) return nullptr;
+  auto claim = PortClaim::Take(options.host, options.port, why);
+  if (!claim) return nullptr;
   // Debian builds Abseil with its deadlock detector on, which costs every call several per cent.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  auto engine = std::make_unique<GrpcEngine>(options, methods, std::move(hooks));
+  auto engine = std::make_unique<GrpcEngine>(options, methods, std::move(hooks), *std::move(claim));
   if (!engine->Start(why)) return nullptr;
   return engine;
 }

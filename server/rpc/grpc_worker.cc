@@ -8,6 +8,7 @@
 
 #include <coroutine>
 #include <exception>
+#include <system_error>
 
 #include "pool/affinity.h"
 #include "server/rpc/grpc_call.h"
@@ -21,6 +22,9 @@ constexpr BootNs kTickNs = 20'000'000;
 void SetLimits(grpc::ServerBuilder& builder, const EngineOptions& options) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 1);
+  // gRPC inflates a request before it looks how long it is: 255 KB can become 250 MB.
+  builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 256);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5000);
@@ -57,7 +61,12 @@ GrpcWorker::GrpcWorker(uint32_t index, const EngineOptions& options, const Metho
 GrpcWorker::~GrpcWorker() = default;
 
 bool GrpcWorker::Prepare(std::string& why) {
-  thread_ = std::thread([this] { Run(); });
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    why = "cannot start worker " + std::to_string(index_) + ": " + error.what();
+    return false;
+  }
   prepared_.wait();
   why = start_error_;
   return start_error_.empty();
@@ -89,7 +98,8 @@ void GrpcWorker::CutConnections(std::chrono::system_clock::time_point deadline) 
   constexpr std::chrono::milliseconds kStep(5);
   constexpr int kQuietSteps = 20;  // for clients that do look, to leave by themselves
   int quiet = 0;
-  while (quiet < kQuietSteps && std::chrono::system_clock::now() < deadline) {
+  while (quiet < kQuietSteps && std::chrono::system_clock::now() < deadline &&
+         !hurry_.load(std::memory_order_relaxed)) {
     std::this_thread::sleep_for(kStep);
     quiet = stats_.calls_under_way.load(std::memory_order_relaxed) == 0 ? quiet + 1 : 0;
   }
@@ -101,7 +111,12 @@ void GrpcWorker::CutConnections(std::chrono::system_clock::time_point deadline) 
 void GrpcWorker::Stop(std::chrono::system_clock::time_point deadline) {
   if (!thread_.joinable()) return;
   if (go_.load(std::memory_order_relaxed) == 1) {
-    const std::jthread cutter([this, deadline] { CutConnections(deadline); });
+    std::jthread cutter;
+    try {
+      cutter = std::jthread([this, deadline] { CutConnections(deadline); });
+    } catch (const std::system_error&) {
+      CutConnections(deadline);  // no thread to be had: one after the other
+    }
     server_->Shutdown(deadline);
     loops_ended_.wait();
   } else {

@@ -46,6 +46,7 @@ class GrpcWorker {
   // the rest and joins. Also good for a worker that never came to serve.
   void BeginStop() { stopping_.store(true, std::memory_order_relaxed); }
   void Stop(std::chrono::system_clock::time_point deadline);
+  void Hurry() { hurry_.store(true, std::memory_order_relaxed); }
 
   [[nodiscard]] WorkerStats& stats() { return stats_; }
   [[nodiscard]] const std::string& pin_error() const { return pin_error_; }
@@ -94,6 +95,7 @@ class GrpcWorker {
   std::atomic<int> go_{0};     // 0 wait, 1 serve, -1 leave
   std::latch loops_ended_{1};  // counted down by the thread, when no loop will ever wait again
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> hurry_{false};
   std::thread thread_;
 };
 

@@ -65,6 +65,15 @@ std::unique_ptr<PoolSet> PoolSet::Create(const std::vector<PoolSpec>& specs,
   return set;
 }
 
+uint64_t PoolSet::memory_bytes() const {
+  uint64_t sum = 0;
+  for (const NamedPool& pool : pools_) {
+    sum += uint64_t{pool.capacity()} * lease::LeasePool::kBytesPerHandle;
+    if (pool.memory != nullptr) sum += pool.memory->mapped_bytes();
+  }
+  return sum;
+}
+
 bool PoolSet::Attach(SlotId worker, std::string& why) {
   for (const NamedPool& pool : pools_) {
     if ((pool.memory == nullptr || pool.memory->Attach(worker)) && pool.leases->Attach(worker)) {

@@ -35,6 +35,9 @@ class PoolSet {
                                                        std::shared_ptr<const SlotMap> slots,
                                                        uint64_t first_fence, std::string& why);
 
+  // Memory that Attach will fill, for all pools, in bytes.
+  [[nodiscard]] uint64_t memory_bytes() const;
+
   // Makes the worker's share of every pool, from the worker's thread.
   [[nodiscard]] bool Attach(SlotId worker, std::string& why);
 

@@ -1,5 +1,6 @@
 """A grant's whole life, as a foreign client sees it."""
 
+import select
 import statistics
 import time
 import unittest
@@ -7,7 +8,8 @@ import unittest
 import grpc
 from google.protobuf import duration_pb2
 
-from objpool_testing import Api, Server, pool_service_pb2, wait_until
+from objpool_testing import (DEADLINE_S, Api, Server, lease_service_pb2, pool_service_pb2,
+                             wait_until)
 
 CONFIG = """
 pools { name: "workers" ids { first: 100 count: 64 } ttl_default { seconds: 30 } }
@@ -74,9 +76,20 @@ class LeaseTest(unittest.TestCase):
             self.assertFalse(result.HasField("error"))
         self.api.give_back("workers", grant.ref)
 
+    def test_time_runs_from_the_whole_request_not_from_its_first_byte(self):
+        def late_request():
+            select.select([], [], [], 1.5)
+            yield lease_service_pb2.LeaseRequest(pool="workers", ttl=ms(1000)).SerializeToString()
+        call = self.api.channel.stream_unary("/objpool.v1.LeaseService/Lease")
+        (grant,) = lease_service_pb2.LeaseResponse.FromString(
+            call(late_request(), timeout=DEADLINE_S)).grants
+        seen = self.api.get_grant("workers", grant.ref.handle, grant.ref.fence)
+        self.assertTrue(0 < seen.remaining.ToMilliseconds() <= 1000)
+        self.api.give_back("workers", grant.ref)
+
     def test_an_expired_grant_comes_back_by_itself_on_time_and_never_before(self):
-        # Never early is true of each; on time is judged by the median, because a busy machine may keep
-        # anybody waiting now and then.
+        # Never early is true of each; on time is judged by the median, because a busy machine may
+        # keep anybody waiting now and then.
         ttl_s, allowed_lag_s, lags = 0.2, 0.1, []
         for _ in range(9):
             asked = time.monotonic()

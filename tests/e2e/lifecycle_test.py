@@ -117,6 +117,39 @@ class LifecycleTest(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("Address already in use", done.stderr)
 
+    def test_of_servers_that_start_together_on_one_port_one_serves(self):
+        with tempfile.TemporaryDirectory() as tmp, socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+            probe.close()
+            folder = pathlib.Path(tmp)
+            (folder / "c").write_text(CONFIG)
+            for _ in range(5):
+                ready = [folder / f"ready{i}" for i in range(3)]
+                servers = [subprocess.Popen(
+                    [BIN_DIR / "objpoold", "--config", folder / "c", f"--ready_file={path}",
+                     f"--listen=127.0.0.1:{port}", "--metrics_listen=off"],
+                    stderr=subprocess.DEVNULL) for path in ready]
+                try:
+                    wait_until(lambda: all(path.exists() or server.poll() is not None
+                                           for server, path in zip(servers, ready)), "decided")
+                    ended = sorted(server.poll() is not None for server in servers)
+                    self.assertEqual(ended, [False, True, True])
+                finally:
+                    for server in servers:
+                        server.terminate()
+                    for server in servers:
+                        server.wait(DEADLINE_S)
+
+    def test_pools_that_do_not_fit_into_memory_are_refused(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            config = pathlib.Path(tmp) / "c"
+            config.write_text(
+                'pools { name: "b" buffers { count: 16000 size_bytes: 1073741824 } }')
+            done = run("--config", config, "--listen=127.0.0.1:0", "--metrics_listen=off")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("pools: must fit into the memory", done.stderr)
+
     def test_a_bad_configuration_refuses_to_start_naming_key_limit_and_value(self):
         with tempfile.TemporaryDirectory() as tmp:
             config = pathlib.Path(tmp) / "c"

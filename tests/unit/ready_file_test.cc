@@ -83,5 +83,17 @@ TEST_F(ReadyFile, IsRemovedOnceAndNotMissed) {
   EXPECT_TRUE(RemoveReadyFile(path_, why_)) << why_;
 }
 
+TEST_F(ReadyFile, OnlyOnesOwnIsRemoved) {
+  std::string why;
+  ASSERT_TRUE(WriteReadyFile(path_, "mine\n", why)) << why;
+  EXPECT_TRUE(RemoveOwnReadyFile(path_, "mine", why));
+  EXPECT_TRUE(RemoveOwnReadyFile(path_, "mine\nand more", why));
+  EXPECT_TRUE(RemoveOwnReadyFile(path_, "else\n", why));
+  EXPECT_TRUE(std::filesystem::exists(path_));
+  EXPECT_TRUE(RemoveOwnReadyFile(path_, "mine\n", why)) << why;
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_TRUE(RemoveOwnReadyFile(path_, "mine\n", why)) << "there is none";
+}
+
 }  // namespace
 }  // namespace objpool::server

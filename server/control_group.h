@@ -1,6 +1,7 @@
-// The CPU time that this process's control groups let it have.
+// What this process's control groups let it have: CPU time and memory.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,5 +21,9 @@ namespace objpool::server {
 // of -1.
 [[nodiscard]] std::optional<double> ParseCfsQuota(std::string_view quota_us,
                                                   std::string_view period_us);
+
+// Memory that may be filled, in bytes: what the machine has available, or less where a control
+// group limits it (the smallest limit counts, as above). None where it cannot be told.
+[[nodiscard]] std::optional<uint64_t> MemoryLimitBytes(const std::string& root = "/");
 
 }  // namespace objpool::server

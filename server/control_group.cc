@@ -1,4 +1,4 @@
-#include "server/cpu_quota.h"
+#include "server/control_group.h"
 
 #include <algorithm>
 #include <charconv>
@@ -74,28 +74,29 @@ std::string Unescape(std::string_view text) {
 }
 
 // A line of mountinfo: ID PARENT DEVICE ROOT MOUNT OPTIONS [TAG ...] - TYPE SOURCE SUPER_OPTIONS
-std::optional<Hierarchy> ParseMount(const std::string& line) {
+std::optional<Hierarchy> ParseMount(const std::string& line, std::string_view controller) {
   const std::vector<std::string> words = Split(line, ' ');
   const auto dash = std::ranges::find(words, "-");
   if (dash - words.begin() < 6 || words.end() - dash < 4) return std::nullopt;
   const bool v2 = dash[1] == "cgroup2";
-  if (!v2 && (dash[1] != "cgroup" || !Contains(dash[3], "cpu"))) return std::nullopt;
+  if (!v2 && (dash[1] != "cgroup" || !Contains(dash[3], controller))) return std::nullopt;
   return Hierarchy{.v2 = v2, .root = Unescape(words[3]), .mount = Unescape(words[4])};
 }
 
-std::vector<Hierarchy> ReadHierarchies(const Path& root) {
+std::vector<Hierarchy> ReadHierarchies(const Path& root, std::string_view controller) {
   std::vector<Hierarchy> hierarchies;
   std::ifstream file(root / "proc/self/mountinfo");
   std::string line;
   for (std::size_t i = 0; i < kMaxMounts && std::getline(file, line); ++i) {
-    if (std::optional<Hierarchy> found = ParseMount(line)) hierarchies.push_back(*std::move(found));
+    std::optional<Hierarchy> found = ParseMount(line, controller);
+    if (found) hierarchies.push_back(*std::move(found));
   }
   return hierarchies;
 }
 
 // This process's group in a hierarchy, from lines of ID:CONTROLLERS:PATH; those of version 2 have
 // ID 0 and no controllers.
-std::optional<Path> ReadGroup(const Path& root, bool v2) {
+std::optional<Path> ReadGroup(const Path& root, bool v2, std::string_view controller) {
   std::ifstream file(root / "proc/self/cgroup");
   std::string line;
   for (std::size_t i = 0; i < kMaxMounts && std::getline(file, line); ++i) {
@@ -103,7 +104,7 @@ std::optional<Path> ReadGroup(const Path& root, bool v2) {
     const std::size_t second = line.find(':', first == std::string::npos ? first : first + 1);
     if (second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (v2 ? line.starts_with("0:") && controllers.empty() : Contains(controllers, "cpu")) {
+    if (v2 ? line.starts_with("0:") && controllers.empty() : Contains(controllers, controller)) {
       return Path(line.substr(second + 1));
     }
   }
@@ -130,6 +131,46 @@ std::optional<double> ReadQuota(const Path& folder, bool v2) {
                        ReadLine(folder / "cpu.cfs_period_us"));
 }
 
+// None for a limit of "max"; version 1 writes a number beyond all memory instead.
+std::optional<uint64_t> ReadMemoryLimit(const Path& folder, bool v2) {
+  const std::optional<int64_t> bytes =
+      ParseNumber(ReadLine(folder / (v2 ? "memory.max" : "memory.limit_in_bytes")));
+  if (!bytes || *bytes < 0) return std::nullopt;
+  return static_cast<uint64_t>(*bytes);
+}
+
+// MemAvailable of /proc/meminfo, which is in KiB.
+std::optional<uint64_t> ReadAvailable(const Path& root) {
+  constexpr std::string_view kKey = "MemAvailable:";
+  std::ifstream file(root / "proc/meminfo");
+  std::string line;
+  for (std::size_t i = 0; i < kMaxMounts && std::getline(file, line); ++i) {
+    if (!line.starts_with(kKey)) continue;
+    const std::size_t begin = line.find_first_of("0123456789");
+    const std::size_t end = line.find(' ', begin);
+    if (begin == std::string::npos || end == std::string::npos) return std::nullopt;
+    const std::optional<int64_t> kib = ParseNumber(line.substr(begin, end - begin));
+    if (!kib) return std::nullopt;
+    return static_cast<uint64_t>(*kib) * 1024;
+  }
+  return std::nullopt;
+}
+
+// The least that `read` finds in the groups of this process.
+template <typename Value, typename Read>
+std::optional<Value> Least(const Path& root, std::string_view controller, Read read) {
+  std::optional<Value> least;
+  for (const Hierarchy& hierarchy : ReadHierarchies(root, controller)) {
+    const std::optional<Path> group = ReadGroup(root, hierarchy.v2, controller);
+    if (!group) continue;
+    for (const Path& folder : Folders(root, hierarchy, *group)) {
+      const std::optional<Value> value = read(folder, hierarchy.v2);
+      if (value && (!least || *value < *least)) least = value;
+    }
+  }
+  return least;
+}
+
 }  // namespace
 
 std::optional<double> ParseCpuMax(std::string_view text) {
@@ -146,15 +187,13 @@ std::optional<double> ParseCfsQuota(std::string_view quota_us, std::string_view 
 }
 
 std::optional<double> CpuQuotaCpus(const std::string& root) {
-  std::optional<double> least;
-  for (const Hierarchy& hierarchy : ReadHierarchies(root)) {
-    const std::optional<Path> group = ReadGroup(root, hierarchy.v2);
-    if (!group) continue;
-    for (const Path& folder : Folders(root, hierarchy, *group)) {
-      const std::optional<double> quota = ReadQuota(folder, hierarchy.v2);
-      if (quota && (!least || *quota < *least)) least = quota;
-    }
-  }
+  return Least<double>(root, "cpu", ReadQuota);
+}
+
+std::optional<uint64_t> MemoryLimitBytes(const std::string& root) {
+  std::optional<uint64_t> least = ReadAvailable(root);
+  const std::optional<uint64_t> group = Least<uint64_t>(root, "memory", ReadMemoryLimit);
+  if (group && (!least || *group < *least)) least = group;
   return least;
 }
 
