@@ -84,8 +84,7 @@ int Main(const std::vector<std::string>& arguments) {
   const Registry registry = MakeRegistry(cpus[0]);
   for (const std::string& missing : registry.missing) std::printf("%s.\n", missing.c_str());
   if (options->scaling) {
-    PrintScaling(registry.contenders, usable, options->rounds);
-    return 0;
+    return PrintScaling(registry.contenders, usable, options->rounds) ? 0 : 1;
   }
   if (Wanted(*options, "floors")) PrintFloors(cpus, options->rounds);
   const bool sound = RunMatrix(*options, registry.contenders, cpus);

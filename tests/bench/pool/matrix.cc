@@ -9,7 +9,7 @@ namespace {
 
 // A run that others disturbed by more than this is repeated, so many times at most.
 constexpr double kDisturbed = 0.05;
-constexpr uint32_t kRuns = 4;
+constexpr uint32_t kRuns = 3;
 
 // Threads that take turns on a CPU have to have had some.
 constexpr std::chrono::milliseconds kOversubscribedDuration{24};

@@ -20,7 +20,7 @@ bool Scales(const std::string& name) {
 
 }  // namespace
 
-void PrintScaling(const Contenders& contenders, std::span<const uint32_t> cpus, uint32_t rounds) {
+bool PrintScaling(const Contenders& contenders, std::span<const uint32_t> cpus, uint32_t rounds) {
   std::vector<Setting> settings;
   std::string skipped;
   for (const uint32_t threads : kThreads) {
@@ -30,7 +30,7 @@ void PrintScaling(const Contenders& contenders, std::span<const uint32_t> cpus, 
     }
     settings.push_back({{.name = std::to_string(threads) + "T", .threads = threads}, kCapacity});
   }
-  // Rounds are interleaved here too; the filter is this function's own.
+  // Of the others it runs more than it prints.
   Matrix matrix(settings, contenders, "");
   for (uint32_t round = 0; round < rounds; ++round) matrix.RunRound(round, cpus);
   matrix.Summarize();
@@ -57,6 +57,8 @@ void PrintScaling(const Contenders& contenders, std::span<const uint32_t> cpus, 
   if (!skipped.empty()) {
     std::printf("Skipped, for want of CPUs (%zu):%s threads\n", cpus.size(), skipped.c_str());
   }
+  for (const std::string& broken : matrix.broken()) std::printf("BROKEN: %s\n", broken.c_str());
+  return matrix.broken().empty();
 }
 
 }  // namespace objpool::bench

@@ -9,7 +9,8 @@
 namespace objpool::bench {
 
 // To standard output, for objpool, the kernel's algorithm and rte_mempool. `cpus` are all that may
-// be used.
-void PrintScaling(const Contenders& contenders, std::span<const uint32_t> cpus, uint32_t rounds);
+// be used. False when a pool did not keep its handles.
+[[nodiscard]] bool PrintScaling(const Contenders& contenders, std::span<const uint32_t> cpus,
+                                uint32_t rounds);
 
 }  // namespace objpool::bench

@@ -13,22 +13,26 @@ struct Elapsed {
   uint64_t waited = 0;  // ready to run, while others had the CPU; 0 where the kernel does not tell
 };
 
-// Starts when it is made. Use it from one thread.
+// Starts when it is made. One thread makes it and reads it.
 class Stopwatch {
  public:
   Stopwatch();
+  ~Stopwatch();
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
 
-  // Costs some 20 ns.
-  [[nodiscard]] std::chrono::nanoseconds wall() const { return Clock::now() - wall_start_; }
-  // Costs some microseconds, after it read the clocks.
+  // Costs a few microseconds.
   [[nodiscard]] Elapsed Read() const;
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  [[nodiscard]] uint64_t WaitedNs() const;
+
+  int schedstat_;  // a file, or -1
+  Clock::time_point wall_start_;
   uint64_t waited_start_;
   uint64_t cpu_start_;
-  Clock::time_point wall_start_;
 };
 
 }  // namespace objpool::bench
