@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pool/topology.h"
@@ -42,15 +43,17 @@ std::vector<uint32_t> CpusOfCells(const Options& options, const std::vector<uint
   return cpus;
 }
 
-bool Wanted(const Options& options, const char* part) {
-  return std::string(part).find(options.filter) != std::string::npos;
+bool Wanted(const Options& options, std::string_view part) {
+  return part.find(options.filter) != std::string_view::npos;
 }
 
 // Runs everything; returns whether every pool kept its handles and the file was written.
 bool RunMatrix(const Options& options, const Contenders& contenders,
                const std::vector<uint32_t>& cpus) {
   const std::vector<Setting> settings = AllSettings();
-  Matrix matrix(settings, contenders, options.filter);
+  Matrix matrix(settings, contenders, [&](const Cell& cell, const Contender& contender) {
+    return Wanted(options, cell.name) || Wanted(options, contender.name());
+  });
   for (uint32_t round = 0; round < options.rounds; ++round) {
     matrix.RunRound(round, cpus);
     std::fprintf(stderr, "round %u of %u\n", round + 1, options.rounds);

@@ -51,21 +51,15 @@ std::vector<Setting> AllSettings() {
   return settings;
 }
 
-Matrix::Matrix(const std::vector<Setting>& settings, const Contenders& contenders,
-               std::string filter)
-    : settings_(settings), contenders_(contenders), filter_(std::move(filter)) {}
-
-bool Matrix::Wanted(const Setting& setting, const Contender& contender) const {
-  return contender.CanRun(setting.cell) && (setting.cell.name.find(filter_) != std::string::npos ||
-                                            contender.name().find(filter_) != std::string::npos);
-}
+Matrix::Matrix(const std::vector<Setting>& settings, const Contenders& contenders, Wanted wanted)
+    : settings_(settings), contenders_(contenders), wanted_(std::move(wanted)) {}
 
 void Matrix::RunRound(uint32_t round, std::span<const uint32_t> cpus) {
   for (std::size_t s = 0; s < settings_.size(); ++s) {
     const auto& [cell, capacity] = settings_[s];
     for (std::size_t i = 0; i < contenders_.size(); ++i) {
       const std::size_t c = (i + round) % contenders_.size();
-      if (!Wanted(settings_[s], *contenders_[c])) continue;
+      if (!contenders_[c]->CanRun(cell) || !wanted_(cell, *contenders_[c])) continue;
       Sample sample = contenders_[c]->Run(cell, capacity, cpus);
       for (uint32_t run = 1; run < kRuns && cell.unit != Unit::kCpuTime; ++run) {
         if (sample.waited_share <= kDisturbed || !sample.broken.empty()) break;

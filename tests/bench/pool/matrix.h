@@ -1,7 +1,9 @@
 // Matrix: every contender in every cell, round after round, and the figures that come out.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -30,9 +32,11 @@ struct Figure {
 
 class Matrix {
  public:
-  // All must outlive the matrix. `filter`, where it is not empty, is part of the name of the
-  // contender or of the cell.
-  Matrix(const std::vector<Setting>& settings, const Contenders& contenders, std::string filter);
+  // Says whether a contender is to run in a cell.
+  using Wanted = std::function<bool(const Cell&, const Contender&)>;
+
+  // Settings and contenders must outlive the matrix.
+  Matrix(const std::vector<Setting>& settings, const Contenders& contenders, Wanted wanted);
 
   // One figure of each contender in each cell. The order of contenders moves on with `round`.
   void RunRound(uint32_t round, std::span<const uint32_t> cpus);
@@ -50,11 +54,9 @@ class Matrix {
  private:
   using Place = std::pair<std::size_t, std::size_t>;  // setting, contender
 
-  [[nodiscard]] bool Wanted(const Setting& setting, const Contender& contender) const;
-
   const std::vector<Setting>& settings_;
   const Contenders& contenders_;
-  const std::string filter_;
+  const Wanted wanted_;
   std::map<Place, std::vector<Sample>> samples_;
   std::map<Place, Figure> figures_;
   std::vector<std::string> broken_;

@@ -30,8 +30,8 @@ bool PrintScaling(const Contenders& contenders, std::span<const uint32_t> cpus, 
     }
     settings.push_back({{.name = std::to_string(threads) + "T", .threads = threads}, kCapacity});
   }
-  // Of the others it runs more than it prints.
-  Matrix matrix(settings, contenders, "");
+  Matrix matrix(settings, contenders,
+                [](const Cell&, const Contender& contender) { return Scales(contender.name()); });
   for (uint32_t round = 0; round < rounds; ++round) matrix.RunRound(round, cpus);
   matrix.Summarize();
 

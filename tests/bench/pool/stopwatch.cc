@@ -18,7 +18,7 @@ uint64_t CpuNs() {
 
 }  // namespace
 
-// The time that passes is begun first and ended last: a wait outside of it must not be taken off it.
+// Wall time begins first and ends last: a wait outside of it must not be taken off it.
 Stopwatch::Stopwatch()
     : schedstat_(open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)),
       wall_start_(Clock::now()),
