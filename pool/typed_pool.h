@@ -11,8 +11,8 @@
 //
 // Pop and Push are the bare way; Borrow gives an object that goes back by itself.
 //
-// Threads: as Pool for Attach, Pop, Push and Borrow. Drop by any thread. Fini and Free by one thread
-// while no Push, Pop or Borrow is under way.
+// Threads: as Pool for Attach, Pop, Push and Borrow. Drop by any thread. Fini and Free by one
+// thread while no Push, Pop or Borrow is under way.
 #pragma once
 
 #include <algorithm>
@@ -71,8 +71,8 @@ class TypedPool {
   // Gives up the pool's own reference and those of the free objects. True when that released the
   // pool. Once.
   bool Fini();
-  // Gives up an object that was popped and will not be pushed. True when that released the pool. That
-  // an object is dropped twice, or while it is free, the checked build sees.
+  // Gives up an object that was popped and will not be pushed. True when that released the pool.
+  // Dropping one twice, or one that is free, is caught in the checked build.
   bool Drop(T* object);
   // Releases now, whoever still uses an object. Nothing when it is released already.
   void Free();
@@ -105,14 +105,14 @@ class TypedPool {
   // R1  every Unreference releases what its caller did   pairs with   A1  the last one, before it
   //     destroys the objects
   std::atomic<uint32_t> references_;
-  std::atomic<bool> finished_{false};
+  std::atomic<bool> finished_{false};            // Fini or Free was called
   std::unique_ptr<std::atomic<bool>[]> in_use_;  // the checked build's memory of who is
 };
 
-// An object in use: when it is destroyed, or another is assigned to it, it pushes its object to the
-// slot that it came from, and so has to stay with the owner of that slot; after Fini it drops it, in
-// whatever thread. Empty when the pool had no object, when moved from, and after release and Drop.
-// The pool outlives it.
+// An object in use. When it is destroyed, or another is assigned to it, it pushes the object to the
+// slot that it was popped from, so it stays with the owner of that slot; after Fini it drops it, in
+// any thread. Empty when the pool was, when moved from, and after release and Drop. The pool
+// outlives it.
 template <typename T>
 class TypedPool<T>::Borrowed {
  public:
