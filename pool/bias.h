@@ -1,4 +1,5 @@
-// Bias: keeps the owner of a slot and its thieves apart, at no cost to the owner while nobody steals.
+// Bias: keeps the owner of a slot and its thieves apart, at no cost to the owner while nobody
+// steals.
 //
 //   word   kBiased   the owner enters by setting `active`; nobody else does
 //          kShared   nobody is inside; whoever swaps it to kHeld is
@@ -17,15 +18,15 @@
 //
 // Why I1 holds. Against an owner that came in by the bias, its thief waits until `active` is 0 (F1,
 // A2). One that loses patience gives the word back as kShared, without having been inside; the next
-// one finds, by A1 on R1, itself behind the first one's heavy fence, and so sees `active` too. Between
-// all others the word is a lock.
+// one finds, by A1 on R1, itself behind the first one's heavy fence, and so sees `active` too.
+// Between all others the word is a lock.
 //
 // Progress: Enter and Leave are wait-free. The owner never waits for a thief: it is refused after a
 // bounded number of tries. A thief waits for an owner that was stopped in the midst of an entry, a
 // bounded number of tries too.
 //
-// Threads: Enter and Leave by the one owner; TryHold and Release by any other. After a pool engine
-// note by the project on biased locks with membarrier; the idea is that of asymmetric Dekker locks.
+// Threads: Enter and Leave by the one owner; TryHold and Release by any other. The idea is that of
+// asymmetric Dekker locks; pool/README.md says how the pool uses it.
 #pragma once
 
 #include <atomic>
@@ -83,8 +84,8 @@ class Bias {
   static constexpr uint32_t kBiased = 0;
   static constexpr uint32_t kShared = 2;
   static constexpr uint32_t kHeld = 3;
-  // Entries without a thief after which the owner takes the bias back: a revocation costs as much as
-  // some hundred locked entries.
+  // Entries without a thief after which the owner takes the bias back: a revocation costs as much
+  // as some hundred locked entries.
   static constexpr uint32_t kQuietEntries = 512;
   // A thief is inside for about a hundred nanoseconds, when it runs.
   static constexpr unsigned kOwnerTries = 32;

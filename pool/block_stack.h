@@ -1,16 +1,17 @@
-// BlockStack: a stack of blocks of handles that any thread may push to and pop from, a chain at a time.
+// BlockStack: a stack of blocks of handles that any thread may push to and pop from, a chain at a
+// time.
 //
-// A Treiber stack by index: the head is {tag:40 | index:24} in one word. Every change raises the tag,
-// so that a swap by a thread that slept does not mistake an old head for a new one (ABA): 2^40 changes
-// of one stack between two instructions are years of work.
+// A Treiber stack by index: the head is {tag:40 | index:24} in one word. Every change raises the
+// tag, so that a swap by a thread that slept does not mistake an old head for a new one (ABA): 2^40
+// changes of one stack between two instructions are years of work.
 //
-//   I1  A block is in one stack, or in the hands of one thread. Its handles and count are touched by
-//       those hands only.
+//   I1  A block is in one stack, or in the hands of one thread. Its handles and count are touched
+//       by those hands only.
 //   I2  `next` and `depth` are read of blocks that may have left already; what was read is believed
 //       only when the head, tag included, did not change. Blocks are never unmapped while the pool
 //       lives.
-//   R1  Push releases what is in the chain    pairs with   A1  Pop and PopHalf, acquire. Later swaps
-//       of the head continue R1's release sequence, so that a deeper block is covered too.
+//   R1  Push releases what is in the chain    pairs with   A1  Pop and PopHalf, acquire. Later
+//       swaps of the head continue R1's release sequence, so that a deeper block is covered too.
 //
 // Progress: lock-free. Threads: any.
 #pragma once

@@ -3,8 +3,8 @@
 //   I1  size = pushed + moved - popped. Each of the three is one word; the first and the last only
 //       rise, so that they are counters for the outside too.
 //   I2  Whoever is inside the slot's exclusion (bias.h) reads and writes it; others read counters.
-//   I3  Every gain raises `pushed` or `loads`: a reader that finds both unchanged knows that nothing
-//       came in between.
+//   I3  Every gain raises `pushed` or `loads`: a reader that finds both unchanged knows that
+//       nothing came in between.
 //
 // Push and pop are one load of each word and one store, without a locked instruction or a fence.
 #pragma once

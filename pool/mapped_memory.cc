@@ -16,6 +16,8 @@ MappedMemory::MappedMemory(std::size_t bytes) {
   if (base == MAP_FAILED) return;
   base_ = static_cast<std::byte*>(base);
   bytes_ = rounded;
+  // A kernel without huge pages refuses, and need not be told.
+  (void)madvise(base, rounded, MADV_NOHUGEPAGE);
 }
 
 MappedMemory::~MappedMemory() {

@@ -1,7 +1,9 @@
 // MappedMemory: anonymous pages that nobody has touched yet.
 //
 // The kernel gives a page to the NUMA node of the CPU that touches it first, so what is mapped here
-// and first written by a pinned thread is local to that thread, without any NUMA system call.
+// and first written by a pinned thread is local to that thread, without any NUMA system call. Huge
+// pages are declined: whoever touches 1 byte of one would get 2 MiB, and with it what other threads
+// are yet to touch.
 #pragma once
 
 #include <cstddef>

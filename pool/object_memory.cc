@@ -47,18 +47,21 @@ ObjectMemory::ObjectMemory(const Options& options)
     const uint32_t node = map.owner(s).node;
     if (first == last) continue;
     if (regions_.empty() || regions_.back().node != node) {
-      regions_.push_back({node, first, last, nullptr, 0, -1});
+      regions_.push_back({node, first, last, nullptr, 0, 0, -1});
     }
     regions_.back().last = last;
   }
   for (Region& region : regions_) {
     region.bytes = RoundUpToPages(std::size_t{region.last - region.first} * stride_);
+    // Private regions that lie side by side are one mapping to the kernel, and a huge page across
+    // the border would take the end of one to the node of the other.
+    region.guard_bytes = options_.shared ? 0 : PageBytes();
   }
 }
 
 ObjectMemory::~ObjectMemory() {
   for (const Region& region : regions_) {
-    if (region.base != nullptr) munmap(region.base, region.bytes);
+    if (region.base != nullptr) munmap(region.base, region.bytes + region.guard_bytes);
     if (region.fd >= 0) close(region.fd);
   }
 }
@@ -76,9 +79,14 @@ bool ObjectMemory::Map(Region& region, std::string& why) const {
     if (ftruncate(region.fd, static_cast<off_t>(region.bytes)) != 0) return failed("ftruncate");
     flags = MAP_SHARED | MAP_NORESERVE;
   }
-  void* const base = mmap(nullptr, region.bytes, PROT_READ | PROT_WRITE, flags, region.fd, 0);
+  void* const base =
+      mmap(nullptr, region.bytes + region.guard_bytes, PROT_READ | PROT_WRITE, flags, region.fd, 0);
   if (base == MAP_FAILED) return failed("mmap");
   region.base = static_cast<std::byte*>(base);
+  if (region.guard_bytes != 0 &&
+      mprotect(region.base + region.bytes, region.guard_bytes, PROT_NONE) != 0) {
+    return failed("mprotect");
+  }
   // A wish: where transparent huge pages are off, the answer is an error that changes nothing.
   (void)madvise(base, region.bytes, MADV_HUGEPAGE);
   return true;

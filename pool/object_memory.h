@@ -58,7 +58,8 @@ class ObjectMemory {
     uint32_t last;   // handle, not included
     std::byte* base;
     std::size_t bytes;
-    int fd;  // -1 when private
+    std::size_t guard_bytes;  // behind them, never touched
+    int fd;                   // -1 when private
   };
 
   explicit ObjectMemory(const Options& options);

@@ -9,16 +9,16 @@
 namespace objpool {
 namespace {
 
-// Half a magazine, in handles. Two of them in each slot hide half of all handles at most; fewer than
-// eight are not worth a block.
+// Half a magazine, in handles. Two of them in each slot hide half of all handles at most; fewer
+// than eight are not worth a block.
 constexpr uint32_t kMinBatch = 8;
 
 uint32_t BatchFor(uint32_t capacity, uint32_t slots) {
   return std::clamp(capacity / (4 * slots), kMinBatch, kMaxBlockHandles);
 }
 
-// Blocks that a slot has beyond what its share fills: one in the hands of its owner, one in those of
-// somebody who brings handles home, and one that is begun.
+// Blocks that a slot has beyond what its share fills: one in the hands of its owner, one in those
+// of somebody who brings handles home, and one that is begun.
 constexpr uint32_t kSpareBlocks = 3;
 
 std::size_t StrideOf(uint32_t batch) {

@@ -5,12 +5,12 @@
 // half of the nearest slot that is not. The slot keeps its handles last in, first out, so what
 // comes back warm goes out warm.
 //
-// Engine. Each slot has a magazine, which its owner works on with plain stores, and a depot of whole
-// blocks, where anybody may take some. A Pop that finds its magazine empty looks in its own depot,
-// then in those of others by distance, and only when all depots are empty takes half of somebody's
-// magazine, which the owner is told of by losing its bias (bias.h).
-//   I1  A free handle is in one magazine or one block in a depot, or in the hands of one thread that
-//       holds a slot's `transit` (slot.h).
+// Engine. Each slot has a magazine, which its owner works on with plain stores, and a depot of
+// whole blocks, where anybody may take some. A Pop that finds its magazine empty looks in its own
+// depot, then in those of others by distance, and only when all depots are empty takes half of
+// somebody's magazine, which the owner is told of by losing its bias (bias.h).
+//   I1  A free handle is in one magazine or one block in a depot, or in the hands of one thread
+//       that holds a slot's `transit` (slot.h).
 //   I2  Blocks in a depot's `full` have a handle at least.
 //   I3  A Pop answers "none" only when it found every place empty between two looks at all counters
 //       of gains and transits, which were the same and at rest: then all places were empty at once
@@ -20,8 +20,9 @@
 // What is in the parts and why they are right is in their headers; the argument for the whole is in
 // pool/README.md.
 //
-// Progress: Push and a Pop that finds something nearby are wait-free. A Pop that answers "none" waits
-// for moves under way. An owner never waits for a thief that was stopped in the midst of its work.
+// Progress: Push and a Pop that finds something nearby are wait-free. A Pop that answers "none"
+// waits for moves under way. An owner never waits for a thief that was stopped in the midst of its
+// work.
 //
 // Threads: Attach, Push, Pop of one slot by one thread at a time, its owner; different slots by any
 // threads at once. Stats and the constants by any thread. Nothing here reads a clock or starts a
@@ -97,14 +98,14 @@ class Pool {
   // Attaches every slot from the calling thread, for a pool without pinned owners.
   void AttachAll();
 
-  // Makes the calling thread the owner of a slot that another one used before. What that one did must
-  // have happened before. Only the checked build looks at owners; without Adopt, a slot belongs to the
-  // first thread that pushes or pops.
+  // Makes the calling thread the owner of a slot that another one used before. What that one did
+  // must have happened before. Only the checked build looks at owners; without Adopt, a slot
+  // belongs to the first thread that pushes or pops.
   void Adopt(SlotId slot);
 
   // Takes one free handle: from the slot, or else from the nearest other one. kNoHandle when no
-  // handle of the pool was free at some instant during the call. (Free is what a Push put there that
-  // happened before this call; of two calls that run at once, either may count as the first.)
+  // handle of the pool was free at some instant during the call. (Free is what a Push put there
+  // that happened before this call; of two calls that run at once, either may count as the first.)
   [[nodiscard]] Handle Pop(SlotId slot);
   // Takes up to out.size() handles, and at least `min_count` of them or none at all; returns how
   // many were taken. 0 means that fewer than `min_count` were free at some instant during the call.
@@ -116,8 +117,8 @@ class Pool {
   void Push(SlotId slot, Handle handle);
   void PushBatch(SlotId slot, std::span<const Handle> handles);
 
-  // Takes every free handle out of every slot and returns how many there were. While nobody pushes or
-  // pops.
+  // Takes every free handle out of every slot and returns how many there were. While nobody pushes
+  // or pops.
   uint32_t Drain();
 
   [[nodiscard]] uint32_t capacity() const { return capacity_; }

@@ -35,7 +35,8 @@ Handle Pool::PopOwnMagazine(Slot& own, bool& busy) {
 }
 
 Handle Pool::PopDepots(Slot& own) {
-  // In transit only where there is something: else those who find nothing would keep each other busy.
+  // In transit only where there is something: else those who find nothing would keep each other
+  // busy.
   if (!own.depot.full.empty()) {
     const InTransit transit(own);
     if (const uint32_t block = own.depot.full.Pop(blocks_); block != 0) {
@@ -67,8 +68,8 @@ Handle Pool::PopDepots(Slot& own) {
   return handle;
 }
 
-// Takes one handle out of a block that is in our hands, and puts the others where the owner has them
-// at hand.
+// Takes one handle out of a block that is in our hands, and puts the others where the owner has
+// them at hand.
 Handle Pool::OpenBlock(Slot& own, uint32_t index) {
   Block<Sync>& block = blocks_[index];
   const Handle handle = block.handles()[--block.count];
@@ -87,8 +88,8 @@ Handle Pool::OpenBlock(Slot& own, uint32_t index) {
   return handle;
 }
 
-// Half of the coldest of somebody's magazine. `busy` becomes true where somebody could not be looked
-// at.
+// Half of the coldest of somebody's magazine. `busy` becomes true where somebody could not be
+// looked at.
 Handle Pool::PopMagazines(Slot& own, bool& busy) {
   Handle handle = kNoHandle;
   VisitOthers(own, [&](Slot& victim, std::size_t distance) {
@@ -114,8 +115,8 @@ Handle Pool::PopMagazines(Slot& own, bool& busy) {
   return handle;
 }
 
-// A number that changes with every gain of any place, and `busy` where handles are in transit but for
-// `own_transits` of the caller's. The transits of a slot are looked at before its places (I3).
+// A number that changes with every gain of any place, and `busy` where handles are in transit but
+// for `own_transits` of the caller's. The transits of a slot are looked at before its places (I3).
 uint64_t Pool::Stamp(const Slot& own, uint32_t own_transits, bool& busy) const {
   uint64_t sum = 0;
   for (SlotId s = 0; s < map_->slots(); ++s) {

@@ -1,7 +1,7 @@
 // Slot: one worker's share of a pool, as pool.cc and its parts see it.
 //
-// What the owner works on, what any thread may take from, and what others write lie on lines of their
-// own, so that a thief at the depot does not slow the owner down.
+// What the owner works on, what any thread may take from, and what others write lie on lines of
+// their own, so that a thief at the depot does not slow the owner down.
 #pragma once
 
 #include <array>
@@ -41,8 +41,8 @@ using StealCounters = std::array<base::Counter, kStealDistances>;
 struct Depot {
   alignas(base::kCacheLineBytes) BlockList full;  // with at least one handle each
   alignas(base::kCacheLineBytes) BlockList empty;
-  // Hands that hold handles which they will put into this slot (or out to a client): while it is not
-  // 0, what they hold is in no slot, and nobody may say that the pool is empty.
+  // Hands that hold handles which they will put into this slot (or out to a client): while it is
+  // not 0, what they hold is in no slot, and nobody may say that the pool is empty.
   alignas(base::kCacheLineBytes) std::atomic<uint32_t> transit{0};
   // Counters that others than the owner write.
   std::atomic<uint64_t> pushes_from_elsewhere{0};
@@ -65,7 +65,8 @@ struct alignas(base::kCacheLineBytes) Slot {
 
   Depot depot;
 
-  // For the checked build: who owns it, as an address of that thread's own; null before the first use.
+  // For the checked build: who owns it, as an address of that thread's own; null before the first
+  // use.
   std::atomic<const void*> owner{nullptr};
 };
 

@@ -7,9 +7,9 @@
 
 namespace objpool {
 
-// While it lives, its thread holds handles that it will put into `slot`, or give to a client: nobody
-// says meanwhile that the pool is empty. Taken before a handle leaves its place, given up after it has
-// its next one.
+// While it lives, its thread holds handles that it will put into `slot`, or give to a client:
+// nobody says meanwhile that the pool is empty. Taken before a handle leaves its place, given up
+// after it has its next one.
 class Pool::InTransit {
  public:
   explicit InTransit(Slot& slot) : transit_(slot.depot.transit) {

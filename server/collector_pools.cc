@@ -59,6 +59,7 @@ SlotStats SumOf(const Pool& pool, const Row& row) {
     sum.occupancy += stats.occupancy;
     sum.pushes += stats.pushes;
     sum.local_hits += stats.local_hits;
+    sum.depot_hits += stats.depot_hits;
     sum.misses += stats.misses;
     for (std::size_t d = 0; d < kStealDistances; ++d) {
       sum.acquired_by_steal[d] += stats.acquired_by_steal[d];
@@ -72,9 +73,11 @@ SlotStats SumOf(const Pool& pool, const Row& row) {
 struct SlotFamilies {
   FamilyBuilder occupancy = FamilyBuilder::Gauge("objpool_slot_occupancy_handles",
                                                  "Free handles in the slot of this CPU.");
-  FamilyBuilder acquires = FamilyBuilder::Counter(
-      "objpool_acquires_total",
-      "Handles that went to clients, by where they were: in the worker's own slot, or stolen.");
+  FamilyBuilder acquires =
+      FamilyBuilder::Counter("objpool_acquires_total",
+                             "Handles that went to clients, by where they were: in the worker's "
+                             "magazine, in its depot, or "
+                             "stolen.");
   FamilyBuilder pushes =
       FamilyBuilder::Counter("objpool_slot_pushes_total", "Handles that came back to this slot.");
   FamilyBuilder misses =
@@ -99,6 +102,7 @@ struct SlotFamilies {
     pushes.Add(stats.pushes, labels);
     misses.Add(stats.misses, labels);
     acquires.Add(stats.local_hits, with("source", "local"));
+    acquires.Add(stats.depot_hits, with("source", "depot"));
     for (std::size_t d = 0; d < kStealDistances; ++d) {
       if (!distances[d]) continue;
       const std::string name = kStealDistanceNames[d];

@@ -5,7 +5,8 @@
 # and more than 0 passed.
 #
 #   tests/run.sh          all but the tests with the label "long"
-#   tests/run.sh --long   all, and the container image where containers can run
+#   tests/run.sh --long   all, on machines with NUMA nodes too, and the container image where
+#                         containers can run
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
@@ -72,7 +73,9 @@ container() {
   fi
 }
 
-deploy/apt/install.sh build test || exit
+groups=(build test)
+if $long; then groups+=(numa); fi
+deploy/apt/install.sh "${groups[@]}" || exit
 mkdir -p build
 # GCC 12's thread sanitizer wants addresses less random than some kernels make them. Where a
 # container forbids to ask for that, it runs without.

@@ -54,6 +54,7 @@ ServerDelta TotalsOf(const v1::GetPoolStatsResponse& stats) {
   total.expired = stats.expired();
   for (const v1::SlotStats& slot : stats.slots()) {
     total.local_hits += slot.local_hits();
+    total.depot_hits += slot.depot_hits();
     total.misses += slot.misses();
     total.same_core += slot.stolen_by().same_core();
     total.same_cache += slot.stolen_by().same_cache();
@@ -90,6 +91,7 @@ void DeltaFields(const std::optional<ServerDelta>& delta, JsonWriter& json) {
   json.Field("returned", delta->returned);
   json.Field("expired", delta->expired);
   json.Field("local_hits", delta->local_hits);
+  json.Field("depot_hits", delta->depot_hits);
   json.Field("misses", delta->misses);
   json.BeginObject("steals");
   json.Field("total", delta->steals());
@@ -112,6 +114,7 @@ ServerDelta DeltaOf(const v1::GetPoolStatsResponse& before, const v1::GetPoolSta
           .returned = Rise(from.returned, to.returned),
           .expired = Rise(from.expired, to.expired),
           .local_hits = Rise(from.local_hits, to.local_hits),
+          .depot_hits = Rise(from.depot_hits, to.depot_hits),
           .misses = Rise(from.misses, to.misses),
           .same_core = Rise(from.same_core, to.same_core),
           .same_cache = Rise(from.same_cache, to.same_cache),
@@ -167,10 +170,10 @@ void BenchReport::WriteText(std::ostream& out) const {
     out << "server   did not say what it counted\n";
     return;
   }
-  out << "server   " << delta_->local_hits << " local hits, " << delta_->steals()
-      << " steals (same core " << delta_->same_core << ", same cache " << delta_->same_cache
-      << ", same node " << delta_->same_node << ", other node " << delta_->remote_node << "), "
-      << delta_->misses << " misses\n";
+  out << "server   " << delta_->local_hits << " local hits, " << delta_->depot_hits
+      << " depot hits, " << delta_->steals() << " steals (same core " << delta_->same_core
+      << ", same cache " << delta_->same_cache << ", same node " << delta_->same_node
+      << ", other node " << delta_->remote_node << "), " << delta_->misses << " misses\n";
 }
 
 void BenchReport::WriteJson(std::ostream& out) const {

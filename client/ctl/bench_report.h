@@ -24,6 +24,7 @@ struct ServerDelta {
   uint64_t returned = 0;
   uint64_t expired = 0;
   uint64_t local_hits = 0;
+  uint64_t depot_hits = 0;
   uint64_t misses = 0;
   // Handles that went from one slot to another, by distance; and of those, the ones that went
   // straight to a client.

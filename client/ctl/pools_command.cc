@@ -88,6 +88,7 @@ void WriteOneJson(const v1::Pool& pool, const v1::GetPoolStatsResponse& stats, C
     json.Field("occupancy", slot.occupancy());
     json.Field("pushes", slot.pushes());
     json.Field("local_hits", slot.local_hits());
+    json.Field("depot_hits", slot.depot_hits());
     json.Field("misses", slot.misses());
     StealFields("stolen_by", slot.stolen_by(), json);
     StealFields("stolen_from", slot.stolen_from(), json);
@@ -108,12 +109,12 @@ void WriteOneText(const v1::Pool& pool, const v1::GetPoolStatsResponse& stats, C
               << " made, " << stats.renewed() << " renewed, " << stats.returned() << " returned, "
               << stats.expired() << " expired\nengine    " << Printable(stats.engine()) << "\n\n";
   std::vector<Row> rows = {
-      {"WORKER", "CPU", "NODE", "OCCUPANCY", "LOCAL_HITS", "STEALS", "MISSES"}};
+      {"WORKER", "CPU", "NODE", "OCCUPANCY", "LOCAL_HITS", "DEPOT_HITS", "STEALS", "MISSES"}};
   for (const v1::SlotStats& slot : stats.slots()) {
     rows.push_back({std::to_string(slot.worker()), std::to_string(slot.cpu()),
                     std::to_string(slot.numa_node()), std::to_string(slot.occupancy()),
-                    std::to_string(slot.local_hits()), std::to_string(Sum(slot.stolen_by())),
-                    std::to_string(slot.misses())});
+                    std::to_string(slot.local_hits()), std::to_string(slot.depot_hits()),
+                    std::to_string(Sum(slot.stolen_by())), std::to_string(slot.misses())});
   }
   WriteTable(console.out, rows);
 }

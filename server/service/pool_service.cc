@@ -58,6 +58,7 @@ void DescribeSlot(const Pool& pool, SlotId slot, v1::SlotStats& to) {
   to.set_occupancy(stats.occupancy);
   to.set_pushes(stats.pushes);
   to.set_local_hits(stats.local_hits);
+  to.set_depot_hits(stats.depot_hits);
   SetSteals(stats.stolen_by, *to.mutable_stolen_by());
   SetSteals(stats.stolen_from, *to.mutable_stolen_from());
   to.set_misses(stats.misses);
@@ -112,7 +113,7 @@ Status PoolService::GetPoolStats(const CallInfo& /*info*/, const v1::GetPoolStat
   reply.set_renewed(totals.renewed);
   reply.set_returned(totals.returned);
   reply.set_expired(totals.expired);
-  reply.set_engine(Pool::engine());
+  reply.set_engine(pool.engine());
   return {};
 }
 

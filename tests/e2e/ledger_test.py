@@ -66,7 +66,7 @@ class LedgerCase(unittest.TestCase):
             share = (i + 1) * capacity // len(slots) - i * capacity // len(slots)
             self.assertEqual(slot.occupancy, share + slot.pushes + total(slot.stolen_by)
                              - total(slot.acquired_by_steal) - slot.local_hits
-                             - total(slot.stolen_from))
+                             - slot.depot_hits - total(slot.stolen_from))
 
 
 class LedgerTest(LedgerCase):

@@ -233,7 +233,7 @@ TEST_F(Ctl, PoolsAreListedOneByOneAndWithTheirSlots) {
             "labels    labels         8     8       0  30s\n");
   const Ran one = RunWith({"pools", "ids"});
   EXPECT_NE(one.out.find("ids from 100"), std::string::npos);
-  EXPECT_NE(one.out.find("WORKER  CPU  NODE  OCCUPANCY  LOCAL_HITS  STEALS  MISSES"),
+  EXPECT_NE(one.out.find("WORKER  CPU  NODE  OCCUPANCY  LOCAL_HITS  DEPOT_HITS  STEALS  MISSES"),
             std::string::npos);
   const Struct document = Json(RunWith({"pools", "ids", "--output", "json"}).out);
   EXPECT_EQ(document.fields().at("slots").list_value().values_size(), 1);

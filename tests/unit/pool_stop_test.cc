@@ -2,8 +2,8 @@
 // from CPU to CPU.
 // Method: owners and thieves are stopped by a signal at whatever instruction they are, some
 // milliseconds at a time, while the others go on; and their affinity is changed under them. One
-// ownership bit for each handle traps a double grant, and with `capacity == threads x most held` every
-// "none" is a lie.
+// ownership bit for each handle traps a double grant, and with `capacity == threads x most held`
+// every "none" is a lie.
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sched.h>

@@ -1,0 +1,176 @@
+#!/bin/busybox sh
+# Holds the service to its promises on a machine with NUMA nodes. Runs in the guest of vm.sh, with
+# objpoold, objpoolctl and ledger_load beside it, and is told the shape of the guest:
+#
+#   service_check.sh NODESxSOCKETSxCORESxTHREADS
+#
+# Exit code 0 when every promise is kept. There is nothing but busybox here.
+#
+# shellcheck shell=dash
+set -u
+IFS=x
+# shellcheck disable=SC2086  # to be split
+set -- $1
+unset IFS
+nodes=$1
+per_node=$(($2 * $3 * $4))
+cpus=$((nodes * per_node))
+# What CPUs of one node share: a socket has one cache, and is here either the whole node or one CPU.
+near=same_cache
+if [ "$2" -gt 1 ]; then near=same_node; fi
+
+share=16                # handles of each worker, of either pool
+buffer_pages=16
+capacity=$((share * cpus))
+# As many connections: so that some of them come to workers of each node, wherever each one goes.
+clients=16
+address=127.0.0.1:7420
+ready=/tmp/ready.json
+passed=0
+failed=0
+
+# expect WHAT HAVE WANT: the same, and something.
+expect() {
+  if [ -n "$2" ] && [ "$2" = "$3" ]; then
+    passed=$((passed + 1))
+    echo "ok     $1: $2"
+  else
+    failed=$((failed + 1))
+    echo "FAILED $1: $2, not $3"
+  fi
+}
+
+# ctl FORMAT COMMAND...
+ctl() {
+  format=$1
+  shift
+  ./objpoolctl --server=$address --timeout=60s --output="$format" "$@"
+}
+
+# Starting a program takes half a second here, so statistics are read once and then looked at.
+look() { ctl json pools "$1" >/tmp/stats; }
+
+# steals KIND DISTANCE: of all slots together, KIND being stolen_by or stolen_from.
+steals() {
+  awk -v kind="\"$1\": {" -v field="\"$2\":" '
+    index($0, kind) { inside = 1 }
+    inside && $1 == field { sum += $2 }
+    /}/ { inside = 0 }
+    END { print sum + 0 }' /tmp/stats
+}
+
+# field NAME: of the pool itself.
+field() { sed -n "s/^  \"$1\": \"*\([^\",]*\)\"*,*\$/\1/p" /tmp/stats; }
+
+# Free handles, a line "NODE:COUNT" for each node.
+occupancy() {
+  awk '$1 == "\"node\":" { node = $2 + 0 }
+    $1 == "\"occupancy\":" { sum[node] += $2 }
+    END { for (node in sum) print node ":" sum[node] }' /tmp/stats | sort -n
+}
+
+# The same, as words, where each node has as many.
+evenly() { seq 0 $((nodes - 1)) | sed "s/\$/:$1/" | xargs; }
+
+start() {
+  cat >/tmp/config.textproto <<END
+pools { name: "ids" ids { count: $capacity } ttl_default { seconds: 3600 } }
+pools {
+  name: "buffers"
+  buffers { count: $capacity size_bytes: $((buffer_pages * 4096)) }
+  ttl_default { seconds: 3600 }
+}
+END
+  ./objpoold --config=/tmp/config.textproto --ready_file=$ready 2>/tmp/log &
+  server=$!
+  tries=0
+  until [ -e $ready ]; do
+    tries=$((tries + 1))
+    if [ $tries -gt 600 ] || ! kill -0 $server; then
+      echo "FAILED objpoold does not get ready"
+      cat /tmp/log
+      exit 1
+    fi
+    sleep 0.1
+  done
+}
+
+check_workers() {
+  for task in "/proc/$server/task"/*; do
+    if grep -q '^Name:.worker-' "$task/status"; then
+      sed -n 's/^Cpus_allowed_list:[^0-9]*//p' "$task/status"
+    fi
+  done | sort -n >/tmp/cpus
+  expect "the workers' CPUs" "$(xargs </tmp/cpus)" "$(seq 0 $((cpus - 1)) | xargs)"
+  expect "workers that the metrics call pinned" \
+    "$(wget -q -O - http://127.0.0.1:9742/metrics | grep -c '^objpool_worker_pinned.* 1$')" "$cpus"
+}
+
+check_buffers() {
+  look buffers
+  expect "placement" "$(field placement)" first_touch
+  # The kernel's own word: one memfd for each node, all of its pages there.
+  grep memfd:objpool /proc/$server/numa_maps | grep -o ' N[0-9]*=[0-9]*' |
+    sed 's/ N\(.*\)=/\1:/' | sort -n >/tmp/nodes
+  expect "pages of the buffers, by node" "$(xargs </tmp/nodes)" \
+    "$(evenly $((per_node * share * buffer_pages)))"
+}
+
+# One connection is one worker's, which has to rob all others of what they have.
+check_drain() {
+  ctl json lease "$1" --count "$capacity" >/tmp/held
+  look "$1"
+  expect "$1 leased on one connection" "$(field leased)" "$capacity"
+  expect "$1 stolen from the own node" "$(steals stolen_by $near)" $(((per_node - 1) * share))
+  expect "$1 stolen from other nodes" "$(steals stolen_by remote_node)" \
+    $(((cpus - per_node) * share))
+  if [ "$1" = buffers ]; then
+    sed -n 's/.*"numa_node": //p' /tmp/held | sort -n | uniq -c | awk '{ print $2 ":" $1 }' \
+      >/tmp/nodes
+    expect "buffers, by the node in their grants" "$(xargs </tmp/nodes)" \
+      "$(evenly $((per_node * share)))"
+  fi
+  sed -n 's/.*"ref": "\(.*\)".*/\1/p' /tmp/held | ctl text return - >/dev/null
+  expect "returning $1 ends with" $? 0
+}
+
+check_load() {
+  look "$1"
+  near_before=$(steals stolen_by $near)
+  remote_before=$(steals stolen_by remote_node)
+  ./ledger_load $address "$1" $clients $clients 3000 4 $((capacity / clients)) >/tmp/books
+  expect "the load on $1 ends with" $? 0
+  cat /tmp/books
+  look "$1"
+  expect "$1 free after the load" "$(field free)" "$capacity"
+  near_now=$(($(steals stolen_by $near) - near_before))
+  remote_now=$(($(steals stolen_by remote_node) - remote_before))
+  echo "       $1 stolen meanwhile: $near $near_now, remote_node $remote_now"
+  if [ "$1" = ids ]; then
+    # All were in one slot.
+    expect "ids have been stolen by other nodes" "$((remote_now > 0))" 1
+  else
+    occupancy >/tmp/nodes
+    expect "buffers have gone home, by node" "$(xargs </tmp/nodes)" "$(evenly $((per_node * share)))"
+  fi
+  for distance in $near remote_node; do
+    expect "$1 stolen by and from, $distance" "$(steals stolen_by "$distance")" \
+      "$(steals stolen_from "$distance")"
+  done
+}
+
+start
+check_workers
+check_buffers
+check_drain ids
+check_drain buffers
+check_load ids
+check_load buffers
+# Nothing moved meanwhile.
+check_buffers
+ctl text pools ids
+kill -TERM $server
+wait $server
+expect "objpoold ends with" $? 0
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]
