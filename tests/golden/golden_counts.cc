@@ -1,5 +1,5 @@
-// What tests/golden/run.sh counts the instructions of: `golden_counts OPERATION` does it kCalls times,
-// each in one call of a function named Measured..., and callgrind looks at nothing else.
+// What tests/golden/run.sh counts the instructions of: `golden_counts OPERATION` does it kCalls
+// times, each in one call of a function named Measured..., and callgrind looks at nothing else.
 //
 // Without an operation it lists them, or says why counts mean nothing in this build and exits with
 // kSkipped.
