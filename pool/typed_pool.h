@@ -9,8 +9,10 @@
 // object that is still in use is later given up by Drop. Whoever gives up the last reference
 // releases: `release` is called, once, and the memory goes. Free releases by force.
 //
-// Threads: as Pool for Attach, Pop and Push. Drop by any thread. Fini and Free by one thread while
-// no Push or Pop is under way.
+// Pop and Push are the bare way; Borrow gives an object that goes back by itself.
+//
+// Threads: as Pool for Attach, Pop, Push and Borrow. Drop by any thread. Fini and Free by one
+// thread while no Push, Pop or Borrow is under way.
 #pragma once
 
 #include <algorithm>
@@ -58,12 +60,19 @@ class TypedPool {
 
   // Null when every object is in use.
   [[nodiscard]] T* Pop(SlotId slot);
-  void Push(SlotId slot, T* object) { pool_->Push(slot, HandleOf(object)); }
+  // Not after Fini: what is still in use then is dropped.
+  void Push(SlotId slot, T* object);
+
+  // An object in use, which gives itself back; below.
+  class Borrowed;
+  // Empty when every object is in use.
+  [[nodiscard]] Borrowed Borrow(SlotId slot) { return Borrowed(*this, slot, Pop(slot)); }
 
   // Gives up the pool's own reference and those of the free objects. True when that released the
-  // pool. At most once.
+  // pool. Once.
   bool Fini();
   // Gives up an object that was popped and will not be pushed. True when that released the pool.
+  // Dropping one twice, or one that is free, is caught in the checked build.
   bool Drop(T* object);
   // Releases now, whoever still uses an object. Nothing when it is released already.
   void Free();
@@ -78,12 +87,16 @@ class TypedPool {
         pool_(std::move(pool)),
         memory_(std::move(memory)),
         live_(new std::atomic<uint32_t>[options_.slots->slots()]()),
-        references_(options_.capacity + 1) {}
+        references_(options_.capacity + 1) {
+    if (kObjpoolChecked) in_use_ = std::make_unique<std::atomic<bool>[]>(options_.capacity);
+  }
 
   [[nodiscard]] T* at(Handle handle) const {
     return std::launder(reinterpret_cast<T*>(memory_->at(handle)));
   }
   bool Unreference(uint32_t count);
+  void GiveBack(SlotId slot, T* object);
+  void CheckUse(Handle handle, bool begins);
 
   Options options_;
   std::unique_ptr<Pool> pool_;
@@ -92,6 +105,47 @@ class TypedPool {
   // R1  every Unreference releases what its caller did   pairs with   A1  the last one, before it
   //     destroys the objects
   std::atomic<uint32_t> references_;
+  std::atomic<bool> finished_{false};            // Fini or Free was called
+  std::unique_ptr<std::atomic<bool>[]> in_use_;  // the checked build's memory of who is
+};
+
+// An object in use. When it is destroyed, or another is assigned to it, it pushes the object to the
+// slot that it was popped from, so it stays with the owner of that slot; after Fini it drops it, in
+// any thread. Empty when the pool was, when moved from, and after release and Drop. The pool
+// outlives it.
+template <typename T>
+class TypedPool<T>::Borrowed {
+ public:
+  Borrowed() = default;
+  Borrowed(Borrowed&& other) noexcept
+      : pool_(other.pool_), slot_(other.slot_), object_(other.release()) {}
+  Borrowed& operator=(Borrowed other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(slot_, other.slot_);
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Borrowed() {
+    if (object_ != nullptr) pool_->GiveBack(slot_, object_);
+  }
+
+  explicit operator bool() const { return object_ != nullptr; }
+  [[nodiscard]] T* get() const { return object_; }
+  T& operator*() const { return *object_; }
+  T* operator->() const { return object_; }
+
+  // Hands the object over, to whoever pushes it to a slot of theirs or drops it.
+  [[nodiscard]] T* release() { return std::exchange(object_, nullptr); }
+  // As TypedPool::Drop. Not of an empty one.
+  bool Drop() { return pool_->Drop(release()); }
+
+ private:
+  friend TypedPool;
+  Borrowed(TypedPool& pool, SlotId slot, T* object) : pool_(&pool), slot_(slot), object_(object) {}
+
+  TypedPool* pool_ = nullptr;
+  SlotId slot_ = 0;
+  T* object_ = nullptr;
 };
 
 template <typename T>
@@ -111,6 +165,7 @@ std::unique_ptr<TypedPool<T>> TypedPool<T>::Create(Options options, std::string&
 
 template <typename T>
 bool TypedPool<T>::Attach(SlotId slot) {
+  OBJPOOL_CHECK(!finished_.load(std::memory_order_relaxed), "no slot is attached after Fini");
   if (!memory_->Attach(slot)) return false;
   const auto [first, last] = ShareOf(options_.capacity, options_.slots->slots(), slot);
   for (Handle handle = first; handle < last; ++handle) {
@@ -133,7 +188,34 @@ bool TypedPool<T>::AttachAll() {
 template <typename T>
 T* TypedPool<T>::Pop(SlotId slot) {
   const Handle handle = pool_->Pop(slot);
-  return handle == kNoHandle ? nullptr : at(handle);
+  if (handle == kNoHandle) return nullptr;
+  CheckUse(handle, true);
+  return at(handle);
+}
+
+template <typename T>
+void TypedPool<T>::Push(SlotId slot, T* object) {
+  OBJPOOL_CHECK(!finished_.load(std::memory_order_relaxed), "after Fini an object is dropped");
+  const Handle handle = HandleOf(object);
+  CheckUse(handle, false);
+  pool_->Push(slot, handle);
+}
+
+template <typename T>
+void TypedPool<T>::GiveBack(SlotId slot, T* object) {
+  if (!finished_.load(std::memory_order_relaxed)) {
+    Push(slot, object);
+  } else if (!released()) {  // released already: by force, and the object is gone
+    Drop(object);
+  }
+}
+
+template <typename T>
+void TypedPool<T>::CheckUse(Handle handle, bool begins) {
+  if constexpr (kObjpoolChecked) {
+    OBJPOOL_CHECK(in_use_[handle].exchange(begins) != begins,
+                  "an object is pushed or dropped once, after it was popped");
+  }
 }
 
 template <typename T>
@@ -143,6 +225,7 @@ Handle TypedPool<T>::HandleOf(const T* object) const {
 
 template <typename T>
 bool TypedPool<T>::Fini() {
+  OBJPOOL_CHECK(!finished_.exchange(true, std::memory_order_relaxed), "a pool is finished once");
   // Objects of slots that were never attached have nobody to drop them.
   uint32_t attached = 0;
   for (SlotId s = 0; s < options_.slots->slots(); ++s) {
@@ -153,7 +236,8 @@ bool TypedPool<T>::Fini() {
 
 template <typename T>
 bool TypedPool<T>::Drop(T* object) {
-  (void)HandleOf(object);
+  OBJPOOL_CHECK(!released(), "an object is dropped before its pool is released");
+  CheckUse(HandleOf(object), false);
   return Unreference(1);
 }
 
@@ -169,6 +253,7 @@ bool TypedPool<T>::Unreference(uint32_t count) {
 template <typename T>
 void TypedPool<T>::Free() {
   if (released()) return;
+  finished_.store(true, std::memory_order_relaxed);
   if (options_.release) options_.release();
   for (SlotId s = 0; s < options_.slots->slots(); ++s) {
     const Handle first = ShareOf(options_.capacity, options_.slots->slots(), s).first;

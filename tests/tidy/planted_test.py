@@ -33,6 +33,8 @@ class Planted(unittest.TestCase):
         for path, target in (
                 ("pool/base/check.h", "pool/pool.h"),
                 ("pool/pool.cc", "server/lease/lease_pool.h"),
+                ("pool/pool.cc", "pool/example/main.h"),
+                ("pool/example/main.cc", "server/lease/lease_pool.h"),
                 ("server/lease/lease_pool.h", "server/rpc/call.h"),
                 ("server/lease/lease_pool.h", "objpool/v1/grant.pb.h"),
                 ("server/rpc/call.h", "server/lease/lease_pool.h"),
@@ -89,7 +91,8 @@ class Planted(unittest.TestCase):
                 self.assert_passes(rooms.check_includes, path, f"#include {target}\n")
 
     def test_link_beyond_the_room(self):
-        for room, link in (("pool", "objpool_lease"), ("server/lease", "gRPC::grpc++"),
+        for room, link in (("pool", "objpool_lease"), ("pool/example", "objpool_lease"),
+                           ("server/lease", "gRPC::grpc++"),
                            ("server/metrics", "objpool_rpc"), ("client", "objpool_server"),
                            ("server/rpc", "objpool_proto")):
             with self.subTest(room=room, link=link):

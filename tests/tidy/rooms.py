@@ -12,6 +12,7 @@ GENERATED_CONFIG = ("objpool/config/v1/",)
 MAY_INCLUDE = {
     "pool/base": (),
     "pool": ("pool/base/",),
+    "pool/example": ("pool/",),
     "server/lease": ("pool/",),
     "server/rpc": ("pool/base/", "pool/affinity.h"),
     "server/metrics": ("pool/base/",),
@@ -44,7 +45,8 @@ SYSTEM_FOLDERS = ("arpa", "linux", "net", "netinet", "sys")
 # may link everything.
 _EVERY = (r"objpool_build", r"Threads::Threads")
 MAY_LINK = {
-    "pool": (r"\$\{HWLOC_LIBRARY\}",),
+    "pool": (r"objpool::hwloc", r"\$<BUILD_INTERFACE:objpool_build>"),
+    "pool/example": (r"objpool::objpool",),
     "server/lease": (r"objpool", r"\$\{SODIUM_LIBRARY\}"),
     "proto": (r"gRPC::grpc\+\+", r"protobuf::libprotobuf"),
     "server/rpc": (r"objpool", r"gRPC::.*", r"absl::.*"),
