@@ -104,8 +104,8 @@ uint32_t Pool::BlocksOf(uint32_t share) const {
   return filled + (filled / 16) + kSpareBlocks;
 }
 
-// The number of a slot's first block. Blocks of one node are neighbours and begin on a page of their
-// own, as slots do. For the number of slots: one more than there are blocks.
+// The number of a slot's first block. Blocks of one node are neighbours and begin on a page of
+// their own, as slots do. For the number of slots: one more than there are blocks.
 uint32_t Pool::FirstBlock(SlotId slot) const {
   const auto blocks_per_page =
       static_cast<uint32_t>(PageBytes() / std::gcd(PageBytes(), StrideOf(batch_)));
