@@ -13,17 +13,25 @@
 namespace objpool::bench {
 namespace {
 
+// With `kSlotLock` the engine of systems without heavy fences.
+template <bool kSlotLock>
 class Objpool {
  public:
   using Item = Handle;
   static constexpr Item kNone = kNoHandle;
+  static std::string Name() {
+    const Objpool any({.capacity = 1, .threads = 1, .held = 1});
+    return std::string("objpool (") + any.pool_->engine() + ")";
+  }
   static constexpr uint32_t kThreads = SlotMap::kMaxSlots;
   static constexpr bool kConserves = true;
 
   explicit Objpool(const Shape& shape) {
     std::string why;
-    pool_ =
-        Pool::Create({.capacity = shape.capacity, .slots = testing::FlatSlots(shape.threads)}, why);
+    pool_ = Pool::Create({.capacity = shape.capacity,
+                          .slots = testing::FlatSlots(shape.threads),
+                          .slot_lock = kSlotLock},
+                         why);
     OBJPOOL_CHECK(pool_ != nullptr, why.c_str());
   }
 
@@ -53,8 +61,11 @@ class Objpool {
 }  // namespace
 
 void AddObjpool(Contenders& to) {
-  to.push_back(
-      std::make_unique<ContenderOf<Objpool>>(std::string("objpool (") + Pool::engine() + ")"));
+  to.push_back(std::make_unique<ContenderOf<Objpool<false>>>(Objpool<false>::Name()));
+  // The same where biased slots cannot be had.
+  if (Objpool<true>::Name() != Objpool<false>::Name()) {
+    to.push_back(std::make_unique<ContenderOf<Objpool<true>>>(Objpool<true>::Name()));
+  }
 }
 
 }  // namespace objpool::bench

@@ -97,7 +97,7 @@ void PrintTail(std::span<const uint32_t> cpus) {
     sum->none.Merge(each.none);
   }
   std::printf("\nTail of objpool (%s): ns of a pop, %u threads on %zu CPUs, %u handles\n",
-              Pool::engine(), kTailThreads, cpus.size(), kTailCapacity);
+              pool->engine(), kTailThreads, cpus.size(), kTailCapacity);
   std::printf("  %-24s %12s %9s %9s %9s %12s\n", "", "pops", "p50", "p99", "p99.9", "max");
   PrintRow("that stole", sum->stealing);
   PrintRow("from the own slot", sum->local);
