@@ -1,10 +1,11 @@
 # One command for each thing one wants of a checkout. CMake builds; this only says what to build and
 # sees to it that the Debian packages are there (deploy/apt), as root or through sudo.
 #
-# JOBS=N sets how much is done at once; ARGS="..." are further flags for `make run`.
+# JOBS=N sets how much is done at once; ARGS="..." are further flags for `make run` and
+# `make bench-pool`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify bench format format-check tidy image image-test clean
+.PHONY: help run build test verify bench bench-pool format format-check tidy image image-test clean
 # The recipes of two targets would work in the same build folder.
 .NOTPARALLEL:
 
@@ -31,6 +32,13 @@ verify: ## make test, and the long tests, and those of the container image
 bench: build ## Measure a server of its own on this machine, call by call and in batches
 	tests/bench/run.sh build/release/bin
 
+bench-pool: ## Measure the pool against its peers, in one run; ARGS="--rounds N --filter X ..."
+	deploy/apt/install.sh build bench
+	cmake --preset release -DOBJPOOL_TESTS=OFF -DOBJPOOL_BENCH=ON
+	cmake --build --preset release --parallel $(JOBS) --target pool_bench
+	mkdir -p build/bench
+	build/release/bin/pool_bench --json build/bench/pool.json $(ARGS)
+
 format: ## Lay out the C++ sources with clang-format
 	deploy/apt/install.sh test
 	$(SOURCES) | xargs -0 clang-format -i
@@ -40,8 +48,8 @@ format-check: ## Fail where make format would change something
 	$(SOURCES) | xargs -0 clang-format --dry-run -Werror
 
 tidy: ## Check style, room borders and what clang-tidy knows
-	deploy/apt/install.sh build test tools
-	cmake --preset dev -DOBJPOOL_TESTS=ON
+	deploy/apt/install.sh build test tools bench
+	cmake --preset dev -DOBJPOOL_TESTS=ON -DOBJPOOL_BENCH=ON
 	cmake --build --preset dev --parallel $(JOBS)
 	find pool server client tests -name '*.cc' -print0 | xargs -0 -n 1 -P $(JOBS) \
 	  clang-tidy -p build/dev --quiet --warnings-as-errors='*'

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <new>
+#include <numeric>
 #include <utility>
 
 namespace objpool {
@@ -41,6 +42,11 @@ SlotStats::ByDistance Values(const StealCounters& counters) {
   return out;
 }
 
+// Whether the slot after this one is on another node.
+bool EndsNode(const SlotMap& map, SlotId slot) {
+  return slot + 1 < map.slots() && map.owner(slot).node != map.owner(slot + 1).node;
+}
+
 uint64_t Sum(const SlotStats::ByDistance& counts) {
   uint64_t sum = 0;
   for (const uint64_t count : counts) sum += count;
@@ -71,19 +77,6 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
   return pool;
 }
 
-namespace {
-
-std::size_t AllBlocks(const SlotMap& map, uint32_t capacity, auto blocks_of) {
-  std::size_t sum = 0;
-  for (SlotId s = 0; s < map.slots(); ++s) {
-    const auto [first, last] = ShareOf(capacity, map.slots(), s);
-    sum += blocks_of(last - first);
-  }
-  return sum;
-}
-
-}  // namespace
-
 Pool::Pool(const Options& options)
     : capacity_(options.capacity),
       return_home_(options.return_home),
@@ -93,9 +86,7 @@ Pool::Pool(const Options& options)
       born_(ForkGeneration()),
       map_(options.slots),
       slot_memory_(SlotOffset(*map_, map_->slots())),
-      block_memory_(
-          AllBlocks(*map_, capacity_, [this](uint32_t share) { return BlocksOf(share); }) *
-          StrideOf(batch_)),
+      block_memory_(std::size_t{FirstBlock(map_->slots()) - 1} * StrideOf(batch_)),
       blocks_(block_memory_.base(), StrideOf(batch_)),
       slot_at_(new std::atomic<Slot*>[map_->slots()]()) {
   if (kObjpoolChecked) free_ = std::make_unique<std::atomic<bool>[]>(capacity_);
@@ -113,14 +104,29 @@ uint32_t Pool::BlocksOf(uint32_t share) const {
   return filled + (filled / 16) + kSpareBlocks;
 }
 
+// The number of a slot's first block. Blocks of one node are neighbours and begin on a page of
+// their own, as slots do. For the number of slots: one more than there are blocks.
+uint32_t Pool::FirstBlock(SlotId slot) const {
+  const auto blocks_per_page =
+      static_cast<uint32_t>(PageBytes() / std::gcd(PageBytes(), StrideOf(batch_)));
+  uint32_t blocks = 0;
+  for (SlotId s = 0; s < slot; ++s) {
+    const auto [first, last] = ShareOf(capacity_, map_->slots(), s);
+    blocks += BlocksOf(last - first);
+    if (EndsNode(*map_, s)) {
+      blocks = (blocks + blocks_per_page - 1) / blocks_per_page * blocks_per_page;
+    }
+  }
+  return blocks + 1;
+}
+
 // Slots of one node are neighbours and begin on a page of their own, so that only that node touches
 // the page.
 std::size_t Pool::SlotOffset(const SlotMap& map, SlotId slot) {
   std::size_t offset = 0;
   for (SlotId s = 0; s < slot; ++s) {
-    const bool ends_node = s + 1 < map.slots() && map.owner(s).node != map.owner(s + 1).node;
     offset += sizeof(Slot);
-    if (ends_node) offset = RoundUpToPages(offset);
+    if (EndsNode(map, s)) offset = RoundUpToPages(offset);
   }
   return offset;
 }
@@ -131,11 +137,7 @@ void Pool::Attach(SlotId slot) {
   const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
   auto* const own =
       new (slot_memory_.base() + SlotOffset(*map_, slot)) Slot(biased_, slot, last - first);
-  uint32_t next_block = 1;
-  for (SlotId s = 0; s < slot; ++s) {
-    const auto [from, to] = ShareOf(capacity_, map_->slots(), s);
-    next_block += BlocksOf(to - from);
-  }
+  uint32_t next_block = FirstBlock(slot);
   const uint32_t end_block = next_block + BlocksOf(last - first);
   // The lowest handles go into the magazine, the lowest on top. Nobody else sees the slot yet.
   const uint32_t warm = std::min(batch_, last - first);

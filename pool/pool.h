@@ -141,6 +141,7 @@ class Pool {
   explicit Pool(const Options& options);
   static std::size_t SlotOffset(const SlotMap& map, SlotId slot);
   [[nodiscard]] uint32_t BlocksOf(uint32_t share) const;
+  [[nodiscard]] uint32_t FirstBlock(SlotId slot) const;
 
   Slot* Find(SlotId slot) const { return slot_at_[slot].load(std::memory_order_acquire); }
   Slot& Own(SlotId slot) const;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that are missing from the groups named: build, test, tools, numa.
+# Installs the Debian 12 packages that are missing from the groups named: build, test, tools, numa, bench.
 #
 #   deploy/apt/install.sh GROUP...
 #
@@ -83,7 +83,7 @@ install_missing() {
 }
 
 main() {
-  (($#)) || die "usage: install.sh GROUP... (build, test, tools, numa)"
+  (($#)) || die "usage: install.sh GROUP... (build, test, tools, numa, bench)"
   local group packages
   for group in "$@"; do
     [[ -f $here/$group.txt ]] || die "no group '$group': there is no $here/$group.txt"
