@@ -28,14 +28,14 @@ using Batch = std::array<Handle, kBatch>;
 using Buffers = TypedPool<std::array<uint64_t, 8>>;
 
 // What a caller's compiler makes of one operation, with the call itself and the return.
-[[gnu::noipa]] Handle MeasuredPop(Pool& pool) { return pool.Pop(0); }
-[[gnu::noipa]] void MeasuredPush(Pool& pool, Handle handle) { pool.Push(0, handle); }
-[[gnu::noipa]] void MeasuredPair(Pool& pool) { pool.Push(0, pool.Pop(0)); }
-[[gnu::noipa]] void MeasuredBatch(Pool& pool, Batch& batch) {
+[[gnu::noinline]] Handle MeasuredPop(Pool& pool) { return pool.Pop(0); }
+[[gnu::noinline]] void MeasuredPush(Pool& pool, Handle handle) { pool.Push(0, handle); }
+[[gnu::noinline]] void MeasuredPair(Pool& pool) { pool.Push(0, pool.Pop(0)); }
+[[gnu::noinline]] void MeasuredBatch(Pool& pool, Batch& batch) {
   (void)pool.PopBatch(0, batch, kBatch);
   pool.PushBatch(0, batch);
 }
-[[gnu::noipa]] void MeasuredBorrow(Buffers& pool) { (void)pool.Borrow(0); }
+[[gnu::noinline]] void MeasuredBorrow(Buffers& pool) { (void)pool.Borrow(0); }
 
 namespace {
 
