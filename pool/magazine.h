@@ -3,9 +3,9 @@
 //   I1  size = pushed + moved - popped. Each of the three is one word; the first and the last only
 //       rise, so that they are counters for the outside too.
 //   I2  Whoever is inside the slot's exclusion (bias.h) reads and writes it; others read counters.
-//   I3  Every gain raises `pushed` or `loads`: a reader that finds both unchanged knows that nothing
-//       came in between. It is raised with the gain or after it, never before: a reader that counted
-//       a gain already must find it there.
+//   I3  Every gain raises `pushed` or `loads`: a reader that finds both unchanged knows that
+//       nothing came in between. It is raised with the gain or after it, never before: a reader
+//       that counted a gain already must find it there.
 //
 // Push and pop are one load of each word and one store, without a locked instruction or a fence.
 #pragma once
