@@ -33,7 +33,18 @@
 
 namespace objpool {
 
-template <typename Sync>
+// How long one waits; a model checker has no time for so much (tests/model).
+struct BiasLimits {
+  // Entries without a thief after which the owner takes the bias back: a revocation costs as much as
+  // some hundred locked entries.
+  static constexpr uint32_t kQuietEntries = 512;
+  // A thief is inside for about a hundred nanoseconds, when it runs.
+  static constexpr unsigned kOwnerTries = 32;
+  // Beyond 64 tries each is a turn of the scheduler.
+  static constexpr unsigned kThiefTries = 128;
+};
+
+template <typename Sync, typename Limits = BiasLimits>
 class Bias {
  public:
   enum class Entry : uint8_t { kFast, kLocked, kRefused };
@@ -68,7 +79,7 @@ class Bias {
     if (word == kBiased) Sync::HeavyFence();  // F1
     unsigned tries = 0;
     while (active_.load(std::memory_order_acquire) != 0) {  // A2
-      if (++tries > kThiefTries) {
+      if (++tries > Limits::kThiefTries) {
         Release();
         return false;
       }
@@ -83,17 +94,10 @@ class Bias {
   static constexpr uint32_t kBiased = 0;
   static constexpr uint32_t kShared = 2;
   static constexpr uint32_t kHeld = 3;
-  // Entries without a thief after which the owner takes the bias back: a revocation costs as much as
-  // some hundred locked entries.
-  static constexpr uint32_t kQuietEntries = 512;
-  // A thief is inside for about a hundred nanoseconds, when it runs.
-  static constexpr unsigned kOwnerTries = 32;
-  // Beyond 64 tries each is a turn of the scheduler.
-  static constexpr unsigned kThiefTries = 128;
 
   [[gnu::noinline]] Entry EnterShared() {
     active_.store(0, std::memory_order_release);  // R2 -> A2
-    for (unsigned tries = 0; tries < kOwnerTries; ++tries) {
+    for (unsigned tries = 0; tries < Limits::kOwnerTries; ++tries) {
       uint32_t word = kShared;
       if (word_.compare_exchange_strong(word, kHeld, std::memory_order_acquire,
                                         std::memory_order_relaxed)) {  // A1
@@ -104,7 +108,7 @@ class Bias {
     return Entry::kRefused;
   }
   [[gnu::noinline]] void LeaveShared() {
-    const bool quiet = may_bias_ && ++quiet_ > kQuietEntries;
+    const bool quiet = may_bias_ && ++quiet_ > Limits::kQuietEntries;
     if (quiet) quiet_ = 0;
     word_.store(quiet ? kBiased : kShared, std::memory_order_release);  // R3 -> A1
   }
