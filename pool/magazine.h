@@ -4,7 +4,8 @@
 //       rise, so that they are counters for the outside too.
 //   I2  Whoever is inside the slot's exclusion (bias.h) reads and writes it; others read counters.
 //   I3  Every gain raises `pushed` or `loads`: a reader that finds both unchanged knows that nothing
-//       came in between.
+//       came in between. It is raised with the gain or after it, never before: a reader that counted
+//       a gain already must find it there.
 //
 // Push and pop are one load of each word and one store, without a locked instruction or a fence.
 #pragma once
@@ -49,8 +50,8 @@ class Magazine {
   // Handles that come from or go to other places of the pool. Those that leave are the coldest.
   void Load(uint32_t size, std::span<const uint32_t> from) {
     std::copy(from.begin(), from.end(), handles_.begin() + size);
-    loads_.store(loads_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     moved_.store(moved_.load(std::memory_order_relaxed) + from.size(), std::memory_order_release);
+    loads_.store(loads_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
   void Unload(uint32_t size, std::span<uint32_t> to) {
     const auto count = static_cast<std::ptrdiff_t>(to.size());
