@@ -11,6 +11,8 @@
 //       lives.
 //   R1  Push releases what is in the chain    pairs with   A1  Pop and PopHalf, acquire. Later swaps
 //       of the head continue R1's release sequence, so that a deeper block is covered too.
+//   R2  Pop and PopHalf release what came before    pairs with   A2  empty and tag, acquire: who
+//       sees a stack emptied sees the transit that was taken for it (transit.h).
 //
 // Progress: lock-free. Threads: any.
 #pragma once
@@ -73,8 +75,8 @@ class BlockStack {
     uint64_t head = head_.load(std::memory_order_acquire);
     while (IndexOf(head) != 0) {
       const uint32_t below = blocks[IndexOf(head)].next.load(std::memory_order_relaxed);
-      if (head_.compare_exchange_weak(head, Next(head, below), std::memory_order_acquire,
-                                      std::memory_order_acquire)) {  // A1 <- R1
+      if (head_.compare_exchange_weak(head, Next(head, below), std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {  // A1 <- R1, R2 -> A2
         return IndexOf(head);
       }
     }
@@ -94,8 +96,8 @@ class BlockStack {
         ++chain.length;
         below = blocks[below].next.load(std::memory_order_relaxed);
       }
-      if (head_.compare_exchange_weak(head, Next(head, below), std::memory_order_acquire,
-                                      std::memory_order_acquire)) {  // A1 <- R1
+      if (head_.compare_exchange_weak(head, Next(head, below), std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {  // A1 <- R1, R2 -> A2
         return chain;
       }
     }
