@@ -1,7 +1,6 @@
 // Push, when the owner's magazine does not take the handle: spilling to the depot, handles that go
 // home, and the blocks for them.
 #include <algorithm>
-#include <array>
 #include <span>
 
 #include "pool/pool.h"
@@ -112,36 +111,45 @@ uint32_t Pool::TakeEmpty(Slot& own) {
   }
 }
 
-// Fills the upper blocks of a depot out of each other. An empty one that came of it, or 0.
+// Fills blocks of a depot up out of each other: the upper ones, and on to the last where those are
+// full, because deep blocks of a handle or two may be all the room there is. An empty one that came
+// of it, or 0; what else became empty goes to the own depot.
 uint32_t Pool::Compact(Slot& own, Slot& of) {
-  constexpr std::size_t kBlocks = 64;
+  constexpr uint32_t kBlocks = 64;
   const InTransit transit(of);
-  std::array<uint32_t, kBlocks> taken;
-  std::size_t count = 0;
-  while (count < kBlocks && (taken[count] = of.depot.full.Pop(blocks_)) != 0) ++count;
-  uint32_t found = 0;
-  std::size_t filling = 0;  // all before it are full
-  for (std::size_t i = 1; i < count; ++i) {
-    Block<Sync>& from = blocks_[taken[i]];
-    while (from.count != 0 && filling < i) {
-      Block<Sync>& to = blocks_[taken[filling]];
-      if (to.count == batch_) {
-        ++filling;
-      } else {
-        to.handles()[to.count++] = from.handles()[--from.count];
-      }
+  Chain full, empty;
+  uint32_t filling = 0;
+  const auto add = [&](Chain& chain, uint32_t index) {
+    blocks_[index].next.store(chain.first, std::memory_order_relaxed);
+    chain = {index, chain.length == 0 ? index : chain.last, chain.length + 1};
+  };
+  for (uint32_t seen = 0; seen < kBlocks || empty.length == 0; ++seen) {
+    const uint32_t index = of.depot.full.Pop(blocks_);
+    if (index == 0) break;
+    if (filling == 0) {
+      filling = index;
+      continue;
     }
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    if (blocks_[taken[i]].count != 0) {
-      of.depot.full.Push(blocks_, taken[i]);
-    } else if (found == 0) {
-      found = taken[i];
+    Block<Sync>& from = blocks_[index];
+    Block<Sync>& to = blocks_[filling];
+    const uint32_t moved = std::min(from.count, batch_ - to.count);
+    from.count -= moved;
+    std::copy_n(from.handles() + from.count, moved, to.handles() + to.count);
+    to.count += moved;
+    if (from.count == 0) {
+      add(empty, index);
     } else {
-      own.depot.empty.Push(blocks_, taken[i]);
+      add(full, filling);
+      filling = index;
     }
   }
-  return found;
+  if (full.length != 0) of.depot.full.Push(blocks_, full);
+  if (filling != 0) of.depot.full.Push(blocks_, filling);
+  if (empty.length > 1) {
+    const uint32_t second = blocks_[empty.first].next.load(std::memory_order_relaxed);
+    own.depot.empty.Push(blocks_, {second, empty.last, empty.length - 1});
+  }
+  return empty.first;
 }
 
 void Pool::PushBatch(SlotId slot, std::span<const Handle> handles) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -50,6 +51,30 @@ TEST(Pool, RefusesACapacityOutOfRangeNamingIt) {
   EXPECT_EQ(Pool::Create({.capacity = kMaxCapacity + 1, .slots = FlatSlots(1)}, why), nullptr);
   EXPECT_EQ(why, "capacity must be 1 .. 16777216, got 16777217");
   EXPECT_EQ(Pool::Create({.capacity = 1, .slots = nullptr}, why), nullptr);
+}
+
+// Single handles under full blocks, and more full blocks over them than one looks through at first.
+TEST(Pool, TakesEveryHandleBackHoweverTheBlocksWereFilled) {
+  constexpr uint32_t kBatch = 61;
+  constexpr uint32_t kCapacity = kBatch * 90;
+  const auto pool = MakePool(kCapacity, FlatSlots(1));
+  std::vector<Handle> held(kCapacity);
+  ASSERT_EQ(pool->PopBatch(0, held, kCapacity), kCapacity);
+  const auto push = [&](uint32_t count) {
+    for (; count != 0; --count) {
+      pool->Push(0, held.back());
+      held.pop_back();
+    }
+  };
+  push(2 * kBatch);  // the magazine is full
+  for (int pair = 0; pair < 16; ++pair) {
+    pool->PushBatch(0, std::span(held).last(1));  // a block of its own
+    held.pop_back();
+    push(kBatch);  // a full block over it
+  }
+  push(static_cast<uint32_t>(held.size()));
+  EXPECT_EQ(pool->free(), kCapacity);
+  EXPECT_EQ(pool->Drain(), kCapacity);
 }
 
 TEST(Pool, GivesEveryHandleOnceThenNone) {
