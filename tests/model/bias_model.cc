@@ -106,7 +106,7 @@ struct OwnerAndThieves
   }
 };
 
-bool SawAll() {
+[[maybe_unused]] bool SawAll() {
   std::cout << "entries: fast " << seen.fast << ", locked " << seen.locked << ", refused "
             << seen.refused << ", fast again " << seen.fast_after_locked << "; thieves: held "
             << seen.held << ", not " << seen.not_held << "\n";
