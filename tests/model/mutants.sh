@@ -34,7 +34,7 @@ try() {
     return
   fi
   if [[ $model == protocol ]]; then
-    OPTIMIZE=-O0 "$here/protocol.sh" "$dir/run" "$dir/$file" || status=$?
+    "$here/protocol.sh" "$dir/run" "$dir/$file" || status=$?
     [[ -s $dir/run/search.log ]] || return 0
   else
     local source=tests/model/${model}_model.cc

@@ -15,7 +15,9 @@
 #ifndef OPS
 #define OPS 2 /* of each owner */
 #endif
+#ifndef ROUNDS
 #define ROUNDS 1
+#endif
 #define ROOM 2   /* of a magazine */
 #define BATCH 2  /* of a block */
 #ifndef BUFFER
