@@ -18,6 +18,9 @@ namespace {
 
 // Of each slot. More than one steal takes (64), so that a thief comes back for the rest.
 constexpr uint32_t kShare = 100;
+// Of these, a slot that was not used yet has so many in its magazine, which thieves leave alone
+// until all depots are empty.
+constexpr uint32_t kInMagazine = kShare / 4;
 
 std::unique_ptr<Pool> MakePool(const Machine& machine, uint32_t capacity, bool return_home) {
   std::string why;
@@ -43,7 +46,9 @@ uint64_t Sum(const SlotStats::ByDistance& counts) {
 // What one thief did until nothing was left.
 struct Spree {
   uint64_t taken = 0;
-  uint64_t out_of_order = 0;       // robbed one slot although a nearer one had handles
+  // Robbed a depot although a nearer one had handles, or a magazine although a nearer one had, or
+  // any depot.
+  uint64_t out_of_order = 0;
   std::vector<SlotId> victims;     // in the order of their first robbery
   SlotStats::ByDistance stolen{};  // as the shares of the victims say
 };
@@ -59,10 +64,13 @@ void Observe(const Machine& machine, SlotId thief, const std::vector<SlotStats>&
     if (std::ranges::find(spree.victims, victim) == spree.victims.end()) {
       spree.victims.push_back(victim);
     }
+    const bool depot = before[victim].occupancy > kInMagazine;
     for (SlotId other = 0; other < before.size(); ++other) {
-      const bool nearer = other == thief || machine.RankOf(thief, other) < rank;
-      const bool had = before[other].occupancy > 0 && after[other].occupancy > 0;
-      if (nearer && had && other != thief) ++spree.out_of_order;
+      if (other == thief || other == victim) continue;
+      const bool nearer = machine.RankOf(thief, other) < rank;
+      const uint64_t had = std::min(before[other].occupancy, after[other].occupancy);
+      const bool had_depot = had > kInMagazine;
+      if (depot ? nearer && had_depot : had_depot || (nearer && had > 0)) ++spree.out_of_order;
     }
   }
 }
