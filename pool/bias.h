@@ -53,18 +53,33 @@ class Bias {
   // Without `biased` the word is a plain lock for ever: for systems without heavy fences.
   explicit Bias(bool biased) : word_(biased ? kBiased : kShared), may_bias_(biased) {}
 
-  // The owner's way in. With kRefused it is not inside, and a thief is.
-  [[nodiscard]] Entry Enter() {
+  // The owner's way in by the bias, and out. False when it has none: then it is not inside.
+  [[nodiscard]] bool EnterFast() {
     active_.store(1, std::memory_order_relaxed);
     Sync::LightFence();  // F1
     if (word_.load(std::memory_order_acquire) == kBiased) [[likely]]
-      return Entry::kFast;  // A1
-    return EnterShared();
+      return true;  // A1
+    LeaveFast();
+    return false;
   }
-  // And out. `entry` is what Enter said, not kRefused.
+  void LeaveFast() { active_.store(0, std::memory_order_release); }  // R2 -> A2
+
+  // The owner's way in without it. With kRefused it is not inside, and a thief is.
+  [[nodiscard]] Entry EnterShared() { return TryLock() ? Entry::kLocked : WaitShared(); }
+  void LeaveShared() {
+    uint32_t word = kShared;
+    if (may_bias_ && ++quiet_ > Limits::kQuietEntries) {
+      quiet_ = 0;
+      word = kBiased;
+    }
+    word_.store(word, std::memory_order_release);  // R3 -> A1
+  }
+
+  // The owner's way in, whichever is open, and out. `entry` is what Enter said, not kRefused.
+  [[nodiscard]] Entry Enter() { return EnterFast() ? Entry::kFast : EnterShared(); }
   void Leave(Entry entry) {
-    if (entry == Entry::kFast) [[likely]] {
-      active_.store(0, std::memory_order_release);  // R2 -> A2
+    if (entry == Entry::kFast) {
+      LeaveFast();
     } else {
       LeaveShared();
     }
@@ -92,27 +107,23 @@ class Bias {
   void Release() { word_.store(kShared, std::memory_order_release); }  // R1 -> A1
 
  private:
-  static constexpr uint32_t kBiased = 0;
-  static constexpr uint32_t kShared = 2;
-  static constexpr uint32_t kHeld = 3;
-
-  [[gnu::noinline]] Entry EnterShared() {
-    active_.store(0, std::memory_order_release);  // R2 -> A2
-    for (unsigned tries = 0; tries < Limits::kOwnerTries; ++tries) {
-      uint32_t word = kShared;
-      if (word_.compare_exchange_strong(word, kHeld, std::memory_order_acquire,
-                                        std::memory_order_relaxed)) {  // A1
-        return Entry::kLocked;
-      }
+  // Of the word in kShared.
+  bool TryLock() {
+    uint32_t word = kShared;
+    return word_.compare_exchange_strong(word, kHeld, std::memory_order_acquire,
+                                         std::memory_order_relaxed);  // A1
+  }
+  [[gnu::noinline]] Entry WaitShared() {
+    for (unsigned tries = 1; tries < Limits::kOwnerTries; ++tries) {
       Sync::Pause(tries);
+      if (TryLock()) return Entry::kLocked;
     }
     return Entry::kRefused;
   }
-  [[gnu::noinline]] void LeaveShared() {
-    const bool quiet = may_bias_ && ++quiet_ > Limits::kQuietEntries;
-    if (quiet) quiet_ = 0;
-    word_.store(quiet ? kBiased : kShared, std::memory_order_release);  // R3 -> A1
-  }
+
+  static constexpr uint32_t kBiased = 0;
+  static constexpr uint32_t kShared = 2;
+  static constexpr uint32_t kHeld = 3;
 
   typename Sync::template Atomic<uint32_t> active_{0};
   typename Sync::template Atomic<uint32_t> word_;

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -46,7 +47,8 @@ struct Chain {
   uint32_t length = 0;
 };
 
-// `Blocks` gives the block of an index from 1 on: blocks[index].
+// `Blocks` gives the block of an index from 1 on, blocks[index], and asks the CPU for its lines
+// ahead of their use: blocks.Prefetch(index).
 template <typename Sync, typename Blocks>
 class BlockStack {
  public:
@@ -59,7 +61,8 @@ class BlockStack {
       uint32_t depth = below == 0 ? 0 : blocks[below].depth.load(std::memory_order_relaxed);
       depth += chain.length;
       for (uint32_t at = chain.first;; at = blocks[at].next.load(std::memory_order_relaxed)) {
-        blocks[at].depth.store(depth--, std::memory_order_relaxed);
+        blocks[at].depth.store(depth, std::memory_order_relaxed);
+        recent_[depth-- % kRecent].store(at, std::memory_order_relaxed);
         if (at == chain.last) break;
       }
       blocks[chain.last].next.store(below, std::memory_order_relaxed);
@@ -89,8 +92,10 @@ class BlockStack {
     uint64_t head = head_.load(std::memory_order_acquire);
     while (IndexOf(head) != 0) {
       Chain chain{IndexOf(head), IndexOf(head), 1};
+      blocks.Prefetch(chain.first);
       const uint32_t depth = blocks[chain.first].depth.load(std::memory_order_relaxed);
       const uint32_t want = std::min(limit, (depth + 1) / 2);
+      PrefetchBelow(blocks, depth, want);
       uint32_t below = blocks[chain.first].next.load(std::memory_order_relaxed);
       while (chain.length < want && below != 0) {
         chain.last = below;
@@ -105,6 +110,9 @@ class BlockStack {
     return {};
   }
 
+  // Asks for the line that a push or pop will write.
+  void PrefetchHead() const { __builtin_prefetch(&head_, 1); }
+
   [[nodiscard]] bool empty() const { return IndexOf(head_.load(std::memory_order_acquire)) == 0; }
   // Changes with every push and pop.
   [[nodiscard]] uint64_t tag() const { return head_.load(std::memory_order_acquire) >> kIndexBits; }
@@ -116,7 +124,19 @@ class BlockStack {
     return ((head >> kIndexBits) + 1) << kIndexBits | index;
   }
 
+  // The lines of another CPU's blocks come all at once, not one after the other along `next`.
+  void PrefetchBelow(const Blocks& blocks, uint32_t depth, uint32_t count) const {
+    PrefetchHead();
+    for (uint32_t i = 1; i < std::min(count, kRecent); ++i) {
+      const uint32_t block = recent_[(depth - i) % kRecent].load(std::memory_order_relaxed);
+      if (block != 0) blocks.Prefetch(block);
+    }
+  }
+
   typename Sync::template Atomic<uint64_t> head_{0};
+  // Which block lies at which depth, modulo kRecent: a guess, for prefetching only.
+  static constexpr uint32_t kRecent = 16;
+  std::array<std::atomic<uint32_t>, kRecent> recent_{};
 };
 
 }  // namespace objpool

@@ -42,6 +42,13 @@ SlotStats::ByDistance Values(const StealCounters& counters) {
   return out;
 }
 
+bool OnOneNode(const SlotMap& map) {
+  for (SlotId s = 1; s < map.slots(); ++s) {
+    if (map.owner(s).node != map.owner(0).node) return false;
+  }
+  return true;
+}
+
 // Whether the slot after this one is on another node.
 bool EndsNode(const SlotMap& map, SlotId slot) {
   return slot + 1 < map.slots() && map.owner(slot).node != map.owner(slot + 1).node;
@@ -79,7 +86,7 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
 
 Pool::Pool(const Options& options)
     : capacity_(options.capacity),
-      return_home_(options.return_home),
+      return_home_(options.return_home && !OnOneNode(*options.slots)),
       biased_(kCanBias && !options.slot_lock && EnableHeavyFence()),
       batch_(BatchFor(options.capacity, options.slots->slots())),
       room_(2 * batch_),
@@ -135,8 +142,12 @@ void Pool::Attach(SlotId slot) {
   OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
   OBJPOOL_CHECK(Find(slot) == nullptr, "a slot is attached once");
   const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
-  auto* const own =
-      new (slot_memory_.base() + SlotOffset(*map_, slot)) Slot(biased_, slot, last - first);
+  auto* const own = new (slot_memory_.base() + SlotOffset(*map_, slot))
+      Slot({.pool = *this,
+            .biased = biased_,
+            .handle_end = capacity_,
+            .push_room = return_home_ ? 0 : room_},
+           slot, last - first);
   uint32_t next_block = FirstBlock(slot);
   const uint32_t end_block = next_block + BlocksOf(last - first);
   // The lowest handles go into the magazine, the lowest on top. Nobody else sees the slot yet.
@@ -148,7 +159,7 @@ void Pool::Attach(SlotId slot) {
   }
   std::array<Handle, kMaxBlockHandles> top;
   for (uint32_t i = 0; i < warm; ++i) top[i] = first + warm - 1 - i;
-  own->magazine.Load(0, std::span(top).first(warm));
+  own->magazine.Load(std::span(top).first(warm));
   for (; next_block < end_block; ++next_block) {
     new (&blocks_[next_block]) Block<Sync>;
     own->depot.empty.Push(blocks_, next_block);
@@ -200,9 +211,10 @@ SlotStats Pool::Stats(SlotId slot) const {
   OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
   const Slot* const s = Find(slot);
   if (s == nullptr) return {};
-  SlotStats stats{.pushes = s->magazine.pushed() + s->direct_pushes.value() +
+  const auto magazine = s->magazine.counts();
+  SlotStats stats{.pushes = magazine.pushed + s->direct_pushes.value() +
                             s->depot.pushes_from_elsewhere.load(std::memory_order_relaxed),
-                  .local_hits = s->magazine.popped() + s->batch_hits.value(),
+                  .local_hits = magazine.popped + s->batch_hits.value(),
                   .depot_hits = s->depot_hits.value(),
                   .misses = s->misses.value(),
                   .acquired_by_steal = Values(s->acquired_by_steal),

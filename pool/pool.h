@@ -103,6 +103,11 @@ class Pool {
   // belongs to the first thread that pushes or pops.
   void Adopt(SlotId slot);
 
+  // An owner's way to its slot, without a look at where that is: the fastest one for single
+  // handles. Of an attached slot; valid as long as the pool.
+  class Local;
+  [[nodiscard]] Local At(SlotId slot) const;
+
   // Takes one free handle: from the slot, or else from the nearest other one. kNoHandle when no
   // handle of the pool was free at some instant during the call. (Free is what a Push put there
   // that happened before this call; of two calls that run at once, either may count as the first.)
@@ -135,6 +140,7 @@ class Pool {
 
  private:
   using Entry = Bias<Sync>::Entry;
+  using Word = decltype(Slot::magazine)::Word;
   class InTransit;
   struct Origins;
 
@@ -149,8 +155,9 @@ class Pool {
   void CheckPush(Handle handle);
   void CheckPop(Handle handle);
 
-  // pool_pop.cc: a handle when the magazine does not give one.
-  [[gnu::noinline]] Handle PopSlow(Slot& own, Entry entry);
+  // pool_pop.cc: a handle when the owner has no bias, and when the magazine does not give one.
+  [[gnu::noinline]] static Handle PopShared(Slot& own);
+  [[gnu::noinline]] Handle PopElsewhere(Slot& own);
   Handle PopOwnMagazine(Slot& own, bool& busy);
   Handle PopDepots(Slot& own);
   Handle PopMagazines(Slot& own, bool& busy);
@@ -160,9 +167,12 @@ class Pool {
   template <typename Visit>
   bool VisitOthers(Slot& own, Visit visit) const;
 
-  // pool_push.cc: where a handle goes when the magazine does not take it.
-  [[gnu::noinline]] void PushSlow(Slot& own, Handle handle, Entry entry);
-  void PushHome(Slot& own, Handle handle);
+  // pool_push.cc: the same of a push.
+  [[gnu::noinline]] static void PushShared(Slot& own, Handle handle);
+  [[gnu::noinline]] void PushElsewhere(Slot& own, Handle handle);
+  bool PushHome(Slot& own, Handle handle);
+  bool TryPushMany(Slot& own, std::span<const Handle> handles);
+  [[gnu::noinline]] void PushBatchElsewhere(Slot& own, std::span<const Handle> handles);
   void Spill(Slot& own);
   void Stash(Slot& own, std::span<const Handle> handles);
   void AddToDepot(Slot& to, Slot& own, std::span<const Handle> handles);
@@ -170,7 +180,9 @@ class Pool {
   uint32_t Compact(Slot& own, Slot& of);
 
   // pool_batch.cc
-  uint32_t PopBatchSlow(Slot& own, std::span<Handle> out, uint32_t min_count);
+  bool TryPopMany(Slot& own, std::span<Handle> out);
+  [[gnu::noinline]] uint32_t PopBatchElsewhere(Slot& own, std::span<Handle> out,
+                                               uint32_t min_count);
   uint32_t Gather(Slot& own, std::span<Handle> out, Origins& from, bool& busy);
   uint32_t GatherOwn(Slot& own, std::span<Handle> out, Origins& from, bool& busy);
   uint32_t GatherBlock(Slot& own, uint32_t block, std::span<Handle> out);
@@ -197,6 +209,19 @@ class Pool {
   std::unique_ptr<std::atomic<bool>[]> free_;  // the checked build's memory of who is free
 };
 
+// One word: copy it.
+class Pool::Local {
+ public:
+  // As Pool's.
+  [[nodiscard]] Handle Pop() const;
+  void Push(Handle handle) const;
+
+ private:
+  friend Pool;
+  explicit Local(Slot& own) : own_(&own) {}
+  Slot* own_;
+};
+
 inline Slot& Pool::Own(SlotId slot) const {
   OBJPOOL_DCHECK(slot < map_->slots() && Find(slot) != nullptr,
                  "a slot is attached before its use");
@@ -205,40 +230,47 @@ inline Slot& Pool::Own(SlotId slot) const {
   return own;
 }
 
-inline Handle Pool::Pop(SlotId slot) {
-  Slot& own = Own(slot);
-  const Entry entry = own.bias.Enter();
-  if (entry == Entry::kFast) [[likely]] {
-    const uint32_t size = own.magazine.size();
-    if (size != 0) [[likely]] {
-      const Handle handle = own.magazine.Pop(size);
-      own.bias.Leave(Entry::kFast);
-      if constexpr (kObjpoolChecked) CheckPop(handle);
-      return handle;
+inline Handle Pool::Local::Pop() const {
+  Slot& own = *own_;
+  if constexpr (kObjpoolChecked) own.pool.CheckOwner(own);
+  Handle handle = kNoHandle;
+  if (own.bias.EnterFast()) [[likely]] {
+    const Word now = own.magazine.word();
+    if (now.size() != 0) [[likely]] {
+      handle = own.magazine.Pop(now);
+      own.bias.LeaveFast();
+    } else {
+      own.bias.LeaveFast();
+      handle = own.pool.PopElsewhere(own);
     }
-    own.bias.Leave(Entry::kFast);
+  } else {
+    handle = PopShared(own);
   }
-  const Handle handle = PopSlow(own, entry);
-  if constexpr (kObjpoolChecked) CheckPop(handle);
+  if constexpr (kObjpoolChecked) own.pool.CheckPop(handle);
   return handle;
 }
 
-inline void Pool::Push(SlotId slot, Handle handle) {
-  OBJPOOL_CHECK(handle < capacity_, "a handle is below the capacity");
-  if constexpr (kObjpoolChecked) CheckPush(handle);
-  Slot& own = Own(slot);
-  if (return_home_) [[unlikely]]
-    return PushHome(own, handle);
-  const Entry entry = own.bias.Enter();
-  if (entry == Entry::kFast) [[likely]] {
-    const uint32_t size = own.magazine.size();
-    if (size < room_) [[likely]] {
-      own.magazine.Push(size, handle);
-      own.bias.Leave(Entry::kFast);
-      return;
-    }
+inline void Pool::Local::Push(Handle handle) const {
+  Slot& own = *own_;
+  OBJPOOL_CHECK(handle < own.handle_end, "a handle is below the capacity");
+  if constexpr (kObjpoolChecked) {
+    own.pool.CheckOwner(own);
+    own.pool.CheckPush(handle);
   }
-  PushSlow(own, handle, entry);
+  if (!own.bias.EnterFast()) [[unlikely]]
+    return PushShared(own, handle);
+  const Word now = own.magazine.word();
+  if (now.size() < own.push_room) [[likely]] {
+    own.magazine.Push(now, handle);
+    own.bias.LeaveFast();
+    return;
+  }
+  own.bias.LeaveFast();
+  own.pool.PushElsewhere(own, handle);
 }
+
+inline Pool::Local Pool::At(SlotId slot) const { return Local(Own(slot)); }
+inline Handle Pool::Pop(SlotId slot) { return At(slot).Pop(); }
+inline void Pool::Push(SlotId slot, Handle handle) { At(slot).Push(handle); }
 
 }  // namespace objpool

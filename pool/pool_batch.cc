@@ -29,25 +29,37 @@ uint32_t Pool::PopBatch(SlotId slot, std::span<Handle> out, uint32_t min_count) 
   OBJPOOL_CHECK(min_count >= 1 && min_count <= out.size(), "1 <= min_count <= room for handles");
   Slot& own = Own(slot);
   uint32_t taken = 0;
-  const Entry entry = own.bias.Enter();
-  if (entry != Entry::kRefused) {
-    const uint32_t size = own.magazine.size();
-    if (size >= out.size()) {
-      own.magazine.PopMany(size, out);
+  if (own.bias.EnterFast()) [[likely]] {
+    const Word now = own.magazine.word();
+    if (now.size() >= out.size()) [[likely]] {
+      own.magazine.PopMany(now, out);
       taken = static_cast<uint32_t>(out.size());
     }
-    own.bias.Leave(entry);
+    own.bias.LeaveFast();
   }
-  if (taken == 0) taken = PopBatchSlow(own, out, min_count);
+  if (taken == 0) [[unlikely]]
+    taken = PopBatchElsewhere(own, out, min_count);
   if constexpr (kObjpoolChecked) {
     for (const Handle handle : out.first(taken)) CheckPop(handle);
   }
   return taken;
 }
 
-uint32_t Pool::PopBatchSlow(Slot& own, std::span<Handle> out, uint32_t min_count) {
+// Whether the magazine had them all.
+bool Pool::TryPopMany(Slot& own, std::span<Handle> out) {
+  const Entry entry = own.bias.Enter();
+  if (entry == Entry::kRefused) return false;
+  const Word now = own.magazine.word();
+  const bool enough = now.size() >= out.size();
+  if (enough) own.magazine.PopMany(now, out);
+  own.bias.Leave(entry);
+  return enough;
+}
+
+uint32_t Pool::PopBatchElsewhere(Slot& own, std::span<Handle> out, uint32_t min_count) {
   OBJPOOL_CHECK(born_ == ForkGeneration(),
                 "a pool is not used in a child of the process that made it");
+  if (TryPopMany(own, out)) return static_cast<uint32_t>(out.size());
   const auto give_back = [&](uint32_t taken) {
     for (uint32_t i = 0; i < taken; i += batch_) {
       Stash(own, out.subspan(i, std::min(batch_, taken - i)));
@@ -121,7 +133,7 @@ uint32_t Pool::GatherOwn(Slot& own, std::span<Handle> out, Origins& from, bool& 
   if (entry != Entry::kRefused) {
     const uint32_t size = own.magazine.size();
     taken = std::min<uint32_t>(size, static_cast<uint32_t>(out.size()));
-    own.magazine.UnloadTop(size, out.first(taken));
+    own.magazine.UnloadTop(out.first(taken));
     own.bias.Leave(entry);
     from.magazine += taken;
   } else {
@@ -176,7 +188,7 @@ uint32_t Pool::GatherMagazine(Slot& own, Slot& victim, std::size_t distance, std
   }
   const uint32_t size = victim.magazine.size();
   const uint32_t got = std::min<uint32_t>(size, static_cast<uint32_t>(out.size()));
-  victim.magazine.Unload(size, out.first(got));
+  victim.magazine.Unload(out.first(got));
   victim.bias.Release();
   victim.depot.stolen_from[distance].fetch_add(got, std::memory_order_relaxed);
   own.stolen_by[distance].Add(got);

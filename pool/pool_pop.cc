@@ -8,15 +8,20 @@
 
 namespace objpool {
 
-Handle Pool::PopSlow(Slot& own, Entry entry) {
+Handle Pool::PopShared(Slot& own) {
+  if (own.bias.EnterShared() != Entry::kRefused) [[likely]] {
+    const Word now = own.magazine.word();
+    const Handle handle = now.size() == 0 ? kNoHandle : own.magazine.Pop(now);
+    own.bias.LeaveShared();
+    if (handle != kNoHandle) [[likely]]
+      return handle;
+  }
+  return own.pool.PopElsewhere(own);
+}
+
+Handle Pool::PopElsewhere(Slot& own) {
   OBJPOOL_CHECK(born_ == ForkGeneration(),
                 "a pool is not used in a child of the process that made it");
-  if (entry == Entry::kLocked) {
-    const uint32_t size = own.magazine.size();
-    const Handle handle = size == 0 ? kNoHandle : own.magazine.Pop(size);
-    own.bias.Leave(entry);
-    if (handle != kNoHandle) return handle;
-  }
   const Handle handle = PopDepots(own);
   return handle != kNoHandle ? handle : PopExactly(own);
 }
@@ -28,8 +33,8 @@ Handle Pool::PopOwnMagazine(Slot& own, bool& busy) {
     busy = true;
     return kNoHandle;
   }
-  const uint32_t size = own.magazine.size();
-  const Handle handle = size == 0 ? kNoHandle : own.magazine.Pop(size);
+  const Word now = own.magazine.word();
+  const Handle handle = now.size() == 0 ? kNoHandle : own.magazine.Pop(now);
   own.bias.Leave(entry);
   return handle;
 }
@@ -78,7 +83,7 @@ Handle Pool::OpenBlock(Slot& own, uint32_t index) {
     if (entry != Entry::kRefused) {
       const uint32_t size = own.magazine.size();
       if (size + block.count <= room_) {
-        own.magazine.Load(size, std::span<const Handle>(block.handles(), block.count));
+        own.magazine.Load(std::span<const Handle>(block.handles(), block.count));
         block.count = 0;
       }
       own.bias.Leave(entry);
@@ -102,7 +107,7 @@ Handle Pool::PopMagazines(Slot& own, bool& busy) {
     const uint32_t size = victim.magazine.size();
     std::array<Handle, kMaxBlockHandles> room;
     const auto stolen = std::span(room).first(std::min((size + 1) / 2, batch_));
-    victim.magazine.Unload(size, stolen);
+    victim.magazine.Unload(stolen);
     victim.bias.Release();
     if (stolen.empty()) return false;
     victim.depot.stolen_from[distance].fetch_add(stolen.size(), std::memory_order_relaxed);

@@ -7,42 +7,65 @@
 #include "pool/transit.h"
 
 namespace objpool {
+namespace {
 
-void Pool::PushSlow(Slot& own, Handle handle, Entry entry) {
+// First by all their bits at once, which says yes where `end` is a power of two, and else often:
+// the loop has no way out and no comparison, so that the compiler takes many handles at a time.
+bool AllBelow(std::span<const Handle> handles, uint32_t end) {
+  Handle bits = 0;
+#pragma GCC unroll 4
+  for (const Handle handle : handles) bits |= handle;
+  return bits < end || std::ranges::all_of(handles, [&](Handle handle) { return handle < end; });
+}
+
+}  // namespace
+
+void Pool::PushShared(Slot& own, Handle handle) {
+  if (own.bias.EnterShared() != Entry::kRefused) [[likely]] {
+    const Word now = own.magazine.word();
+    const bool fits = now.size() < own.push_room;
+    if (fits) own.magazine.Push(now, handle);
+    own.bias.LeaveShared();
+    if (fits) [[likely]]
+      return;
+  }
+  own.pool.PushElsewhere(own, handle);
+}
+
+void Pool::PushElsewhere(Slot& own, Handle handle) {
   OBJPOOL_CHECK(born_ == ForkGeneration(),
                 "a pool is not used in a child of the process that made it");
-  for (int tries = 0; entry != Entry::kRefused; ++tries) {
-    const uint32_t size = own.magazine.size();
-    if (size < room_) {
-      own.magazine.Push(size, handle);
-      own.bias.Leave(entry);
-      return;
-    }
+  if (return_home_ && PushHome(own, handle)) return;
+  for (int tries = 0; tries < 2; ++tries) {
+    const Entry entry = own.bias.Enter();
+    if (entry == Entry::kRefused) break;
+    const Word now = own.magazine.word();
+    const bool fits = now.size() < room_;
+    if (fits) own.magazine.Push(now, handle);
     own.bias.Leave(entry);
-    if (tries == 1) break;  // a thief kept the spill from being done
-    Spill(own);
-    entry = own.bias.Enter();
+    if (fits) return;
+    if (tries == 0) Spill(own);  // a thief may keep it from being done
   }
   const InTransit transit(own);
   AddToDepot(own, own, std::span(&handle, 1));
   own.direct_pushes.Add();
 }
 
-// To the slot that the handle began in, where that is on another node; there, to the depot.
-void Pool::PushHome(Slot& own, Handle handle) {
+// To the slot that the handle began in, where that is on another node; there, to the depot. Whether
+// it is.
+bool Pool::PushHome(Slot& own, Handle handle) {
   const SlotId home_id = HomeOf(capacity_, map_->slots(), handle);
   Slot* const home = Find(home_id);
-  if (home == nullptr || map_->owner(home_id).node == map_->owner(own.id).node) {
-    const Entry entry = own.bias.Enter();
-    return PushSlow(own, handle, entry);
-  }
+  if (home == nullptr || map_->owner(home_id).node == map_->owner(own.id).node) return false;
   const InTransit transit(*home);
   AddToDepot(*home, own, std::span(&handle, 1));
   home->depot.pushes_from_elsewhere.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 // Moves the colder half of the magazine to the depot.
 void Pool::Spill(Slot& own) {
+  own.depot.full.PrefetchHead();  // a thief may have it
   const uint32_t index = TakeEmpty(own);
   Block<Sync>& block = blocks_[index];
   const InTransit transit(own);
@@ -50,7 +73,7 @@ void Pool::Spill(Slot& own) {
   if (entry != Entry::kRefused) {
     const uint32_t size = own.magazine.size();
     block.count = std::min(batch_, size);
-    own.magazine.Unload(size, std::span<Handle>(block.handles(), block.count));
+    own.magazine.Unload(std::span<Handle>(block.handles(), block.count));
     own.bias.Leave(entry);
   }
   (block.count == 0 ? own.depot.empty : own.depot.full).Push(blocks_, index);
@@ -63,7 +86,7 @@ void Pool::Stash(Slot& own, std::span<const Handle> handles) {
   if (entry != Entry::kRefused) {
     const uint32_t size = own.magazine.size();
     const bool fits = size + handles.size() <= room_;
-    if (fits) own.magazine.Load(size, handles);
+    if (fits) own.magazine.Load(handles);
     own.bias.Leave(entry);
     if (fits) return;
   }
@@ -157,20 +180,44 @@ void Pool::PushBatch(SlotId slot, std::span<const Handle> handles) {
     for (const Handle handle : handles) Push(slot, handle);
     return;
   }
-  for (const Handle handle : handles) {
-    OBJPOOL_CHECK(handle < capacity_, "a handle is below the capacity");
-    if constexpr (kObjpoolChecked) CheckPush(handle);
+  OBJPOOL_CHECK(AllBelow(handles, capacity_), "a handle is below the capacity");
+  if constexpr (kObjpoolChecked) {
+    for (const Handle handle : handles) CheckPush(handle);
   }
   Slot& own = Own(slot);
-  // What does not fit into the magazine goes to the depot in whole blocks.
+  if (own.bias.EnterFast()) [[likely]] {
+    const Word now = own.magazine.word();
+    const bool fits = now.size() + handles.size() <= own.push_room;
+    if (fits) [[likely]]
+      own.magazine.PushMany(now, handles);
+    own.bias.LeaveFast();
+    if (fits) [[likely]]
+      return;
+  }
+  PushBatchElsewhere(own, handles);
+}
+
+// Whether the magazine took them all.
+bool Pool::TryPushMany(Slot& own, std::span<const Handle> handles) {
+  const Entry entry = own.bias.Enter();
+  if (entry == Entry::kRefused) [[unlikely]]
+    return false;
+  const Word now = own.magazine.word();
+  const bool fits = now.size() + handles.size() <= room_;
+  if (fits) own.magazine.PushMany(now, handles);
+  own.bias.Leave(entry);
+  return fits;
+}
+
+// Whole blocks go to the depot; the rest is for the magazine, where room is made for it.
+void Pool::PushBatchElsewhere(Slot& own, std::span<const Handle> handles) {
+  OBJPOOL_CHECK(born_ == ForkGeneration(),
+                "a pool is not used in a child of the process that made it");
   while (!handles.empty()) {
-    const Entry entry = own.bias.Enter();
-    if (entry != Entry::kRefused) {
-      const uint32_t size = own.magazine.size();
-      const bool fits = size + handles.size() <= room_;
-      if (fits) own.magazine.PushMany(size, handles);
-      own.bias.Leave(entry);
-      if (fits) return;
+    if (handles.size() <= batch_) {
+      if (TryPushMany(own, handles)) return;
+      Spill(own);
+      if (TryPushMany(own, handles)) return;
     }
     const auto part = handles.first(std::min<std::size_t>(batch_, handles.size()));
     const InTransit transit(own);

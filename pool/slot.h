@@ -28,6 +28,11 @@ class BlockArray {
   [[nodiscard]] Block<Sync>& operator[](uint32_t index) const {
     return *reinterpret_cast<Block<Sync>*>(base_ + ((index - 1) * stride_));
   }
+  void Prefetch(uint32_t index) const {
+    constexpr std::size_t kLine = base::kCacheLineBytes / 2;
+    const std::byte* const block = base_ + ((index - 1) * stride_);
+    for (std::size_t at = 0; at < stride_; at += kLine) __builtin_prefetch(block + at, 1);
+  }
 
  private:
   std::byte* base_;
@@ -40,23 +45,43 @@ using StealCounters = std::array<base::Counter, kStealDistances>;
 // Where any thread may take whole blocks.
 struct Depot {
   alignas(base::kCacheLineBytes) BlockList full;  // with at least one handle each
+  // Counters that others than the owner write, on the line that they changed just before.
+  std::atomic<uint64_t> pushes_from_elsewhere{0};
+  std::array<std::atomic<uint64_t>, kStealDistances> stolen_from{};
   alignas(base::kCacheLineBytes) BlockList empty;
   // Hands that hold handles which they will put into this slot (or out to a client): while it is
   // not 0, what they hold is in no slot, and nobody may say that the pool is empty.
   alignas(base::kCacheLineBytes) std::atomic<uint32_t> transit{0};
-  // Counters that others than the owner write.
-  std::atomic<uint64_t> pushes_from_elsewhere{0};
-  std::array<std::atomic<uint64_t>, kStealDistances> stolen_from{};
+};
+
+class Pool;
+
+// What is the same in all slots of a pool.
+struct SlotTraits {
+  Pool& pool;
+  bool biased;
+  uint32_t handle_end;  // of the pool: one more than its highest handle
+  uint32_t push_room;
 };
 
 struct alignas(base::kCacheLineBytes) Slot {
-  Slot(bool biased, uint32_t number, uint32_t share)
-      : bias(biased), id(number), attached(share), random(number + 1) {}
+  Slot(const SlotTraits& traits, uint32_t number, uint32_t share)
+      : bias(traits.biased),
+        handle_end(traits.handle_end),
+        push_room(traits.push_room),
+        pool(traits.pool),
+        id(number),
+        attached(share),
+        random(number + 1) {}
 
+  // All that the owner's fast ways read, but the handles, is in the first line.
   Bias<Sync> bias;
+  const uint32_t handle_end;
+  const uint32_t push_room;  // of the magazine, for the fast way; 0 where each push takes the slow
   Magazine<Sync, 2 * kMaxBlockHandles> magazine;
 
   // The owner's, on the slow ways.
+  Pool& pool;
   const uint32_t id;
   const uint32_t attached;  // handles that began here
   uint32_t random;          // where among equals a thief begins

@@ -31,6 +31,7 @@ using Buffers = TypedPool<std::array<uint64_t, 8>>;
 [[gnu::noinline]] Handle MeasuredPop(Pool& pool) { return pool.Pop(0); }
 [[gnu::noinline]] void MeasuredPush(Pool& pool, Handle handle) { pool.Push(0, handle); }
 [[gnu::noinline]] void MeasuredPair(Pool& pool) { pool.Push(0, pool.Pop(0)); }
+[[gnu::noinline]] void MeasuredLocalPair(Pool::Local local) { local.Push(local.Pop()); }
 [[gnu::noinline]] void MeasuredBatch(Pool& pool, Batch& batch) {
   (void)pool.PopBatch(0, batch, kBatch);
   pool.PushBatch(0, batch);
@@ -70,6 +71,11 @@ void Pair(const char* engine) {
   Repeat([&] { MeasuredPair(*pool); });
 }
 
+void LocalPair() {
+  const auto pool = MakePool("biased");
+  Repeat([&] { MeasuredLocalPair(pool->At(0)); });
+}
+
 void BatchPair() {
   const auto pool = MakePool("biased");
   Batch batch;
@@ -88,6 +94,7 @@ const std::map<std::string_view, std::function<void()>> kOperations = {
     {"biased_pop", Pop},
     {"biased_push", Push},
     {"biased_pair", [] { Pair("biased"); }},
+    {"biased_local_pair", LocalPair},
     {"biased_batch_32_pair", BatchPair},
     {"slot_lock_pair", [] { Pair("slot_lock"); }},
     {"typed_borrow", Borrow},

@@ -45,7 +45,7 @@ struct OwnerAndThieves
 
   void before() {
     const std::array<uint32_t, kHandles> all{0, 1, 2};
-    magazine.Load(0, all);
+    magazine.Load(all);
   }
 
   void thread(unsigned index) {
@@ -65,11 +65,11 @@ struct OwnerAndThieves
         ++seen.refused;
         continue;
       }
-      const uint32_t size = magazine.size();
-      if (op % 2 == 0 && size != 0) {
-        hands[0][in_hands[0]++] = magazine.Pop(size);
+      const auto now = magazine.word();
+      if (op % 2 == 0 && now.size() != 0) {
+        hands[0][in_hands[0]++] = magazine.Pop(now);
       } else if (in_hands[0] != 0) {
-        magazine.Push(size, hands[0][--in_hands[0]]);
+        magazine.Push(now, hands[0][--in_hands[0]]);
       }
       bias.Leave(entry);
       if (entry == Gate::Entry::kFast) {
@@ -88,10 +88,9 @@ struct OwnerAndThieves
       return;
     }
     ++seen.held;
-    const uint32_t size = magazine.size();
     std::array<uint32_t, kHandles> room;
-    const auto stolen = std::span(room).first((size + 1) / 2);
-    magazine.Unload(size, stolen);
+    const auto stolen = std::span(room).first((magazine.size() + 1) / 2);
+    magazine.Unload(stolen);
     bias.Release();
     for (const uint32_t handle : stolen) hands[index][in_hands[index]++] = handle;
   }
@@ -101,7 +100,7 @@ struct OwnerAndThieves
     for (unsigned t = 0; t < hands.size(); ++t) {
       for (uint32_t i = 0; i < in_hands[t]; ++i) ++times[hands[t][i]];
     }
-    for (uint32_t size = magazine.size(); size != 0; --size) ++times[magazine.Pop(size)];
+    while (magazine.size() != 0) ++times[magazine.Pop(magazine.word())];
     for (const uint32_t count : times) RL_ASSERT(count == 1);
   }
 };

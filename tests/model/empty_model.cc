@@ -106,7 +106,7 @@ struct Places {
     if (!slots[0].bias.TryHold()) return;
     std::array<uint32_t, kBatch> out;
     const auto taken = std::span(out).first(slots[0].magazine.size());
-    slots[0].magazine.Unload(slots[0].magazine.size(), taken);
+    slots[0].magazine.Unload(taken);
     slots[0].bias.Release();
     if (taken.empty() || Load(own, std::span<const uint32_t>(taken))) return;
     AddToDepot(own, taken);
@@ -119,7 +119,7 @@ struct Places {
     if (entry == Gate::kRefused) return;
     std::array<uint32_t, kBatch> out;
     const auto taken = std::span(out).first(own.magazine.size());
-    own.magazine.Unload(own.magazine.size(), taken);
+    own.magazine.Unload(taken);
     own.bias.Leave(entry);
     AddToDepot(own, taken);
   }
@@ -139,7 +139,7 @@ struct Places {
     if (entry == Gate::kRefused) return false;
     std::array<uint32_t, kBatch> plain;
     for (std::size_t i = 0; i < handles.size(); ++i) plain[i] = handles[i];
-    own.magazine.Load(own.magazine.size(), std::span(plain).first(handles.size()));
+    own.magazine.Load(std::span(plain).first(handles.size()));
     own.bias.Leave(entry);
     return true;
   }
@@ -175,7 +175,7 @@ struct Watched : rl::test_suite<Watched<kMove>, 2> {
         return places.Fill(1, 1);
       case Move::kTakeAndGiveBack:
       case Move::kSpill:
-        places.slots[0].magazine.Load(0, one);
+        places.slots[0].magazine.Load(one);
     }
   }
 

@@ -26,6 +26,7 @@ class ModelBlocks {
     RL_ASSERT(index >= 1 && index <= kBlocks);
     return blocks_[index - 1].block;
   }
+  void Prefetch(uint32_t) const {}
 
  private:
   static_assert(offsetof(ModelBlock<Sync>, handles) == sizeof(Block<Sync>));

@@ -57,11 +57,11 @@ mkdir -p "$work"
 # The exclusion (bias.h). No mutant, because they are right too: a thief that gives the word back as
 # kBiased breaks nothing but the speed of the next thief, who then needs a heavy fence again. Where it
 # always does, the model misses the locked entries; where only a tired one does, nothing is amiss.
-bias leave_relaxed '/void Leave\(/,/^  }/s/_release/_relaxed/'
+bias leave_relaxed '/void LeaveFast/s/_release/_relaxed/'
 bias leave_shared_relaxed '/void LeaveShared/,/^  }/s/_release/_relaxed/'
 bias release_relaxed '/void Release/s/_release/_relaxed/'
 bias try_hold_relaxed '/bool TryHold/,/A1$/s/_acquire/_relaxed/'
-bias enter_shared_relaxed '/Entry EnterShared/,/^  }/s/_acquire/_relaxed/'
+bias enter_shared_relaxed '/bool TryLock/,/^  }/s/_acquire/_relaxed/'
 bias active_read_relaxed '/while \(active_/s/_acquire/_relaxed/'
 bias no_heavy_fence 's/Sync::HeavyFence\(\)/static_cast<void>(0)/'
 bias no_light_fence 's/Sync::LightFence\(\)/static_cast<void>(0)/'
@@ -69,7 +69,7 @@ bias thief_does_not_wait 's/while \(active_.*/while (false) {/'
 bias thief_gives_bias_back '/void Release/s/kShared/kBiased/'
 bias tired_thief_without_fence 's/if \(word == kBiased\) Sync::HeavyFence/if (active_.load(std::memory_order_acquire) != 0) { Release(); return false; } &/'
 bias owner_enters_when_shared 's/(word_.load\(std::memory_order_acquire\)) == kBiased/\1 != kHeld/'
-bias owner_enters_when_held '/EnterShared\(\) \{/,/^  }/s/return Entry::kRefused/return Entry::kLocked/'
+bias owner_enters_when_held '/Entry WaitShared/,/^  }/s/return Entry::kRefused/return Entry::kLocked/'
 
 # The depots (block_stack.h).
 stack no_tag 's/\(\(head >> kIndexBits\) \+ 1\)/(head >> kIndexBits)/'
@@ -80,20 +80,21 @@ stack pop_half_without_recheck '/Chain PopHalf\(/,/^  }/{s/if \(head_.compare_ex
 
 # "Empty" (block_stack.h, magazine.h, and what pool_pop.cc does with them).
 empty pop_half_without_release pool/block_stack.h '/Chain PopHalf\(/,/^  }/s/_acq_rel/_acquire/'
-empty unload_relaxed pool/magazine.h '/void Unload\(/,/^  }/s/_release/_relaxed/'
-empty loads_not_counted pool/magazine.h '/loads_.store/d'
-empty loads_counted_early pool/magazine.h '/moved_.store.* \+ from/{h;d};/loads_.store/G'
+empty unload_relaxed pool/magazine.h '/void Move\(/,/^  }/{/word_.store/s/_release/_relaxed/}'
+empty moves_not_counted pool/magazine.h '/moves_.store/d'
+empty moves_counted_early pool/magazine.h '/word_.store.now.value_ . change/{h;d};/moves_.store/G'
 empty gains_read_relaxed pool/magazine.h '/uint64_t gains/,/^  }/s/_acquire/_relaxed/g'
 empty collected_once tests/model/empty_model.cc 's/before == after && !busy/!busy/'
 empty transit_not_asked tests/model/empty_model.cc '/busy \|= slot.transit/d'
 empty transit_not_released tests/model/empty_model.cc 's/(fetch_sub\(1, std::memory_order)_release/\1_relaxed/'
 
-# The whole (protocol.pml).
+# The whole (protocol.pml). A move that is counted early is caught above, with weaker memory than x86
+# has: here its transit hides it.
 protocol p_no_heavy_fence 's/was == BIASED -> heavy_fence\(\)/was == BIASED/'
 protocol p_no_light_fence '/^inline enter/,/^}/{/^  store\(ACTIVE\(me\), 1\);/d;s/:: entry == FAST$/:: entry == FAST -> store(ACTIVE(me), 1)/}'
 protocol p_thief_does_not_wait 's/READ\(me, ACTIVE\(other\)\) == 0/true/'
-protocol p_loads_counted_early '/add\(MOVED\(me\), count\);/d;s/add\(LOADS\(me\), 1\);/& add(MOVED(me), count);/'
-protocol p_loads_not_counted '/add\(LOADS\(me\), 1\);/d'
+protocol p_pushes_not_counted '/sum = sum \+ \(READ\(me, PACK/d'
+protocol p_moves_not_counted '/^ *add\(MOVES/d'
 protocol p_depot_gains_not_counted '/^inline depot_push/,/^}/s/ tag\[s\]\+\+//'
 protocol p_collected_once 's/before == after && !busy/!busy/'
 protocol p_transit_not_asked 's/busy = busy \|\| transit\[s\] != 0;//'

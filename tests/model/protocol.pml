@@ -25,15 +25,13 @@
 #endif
 
 /* Words of a slot. */
-#define FIELDS 8
+#define FIELDS 6
 #define WORD(s) ((s) * FIELDS)
 #define ACTIVE(s) ((s) * FIELDS + 1)
-#define PUSHED(s) ((s) * FIELDS + 2)
-#define POPPED(s) ((s) * FIELDS + 3)
-#define MOVED(s) ((s) * FIELDS + 4)
-#define LOADS(s) ((s) * FIELDS + 5)
-#define CELL(s, i) ((s) * FIELDS + 6 + (i))
-byte mem[16];
+#define PACK(s) ((s) * FIELDS + 2) /* the magazine's: pushed << 2 | size */
+#define MOVES(s) ((s) * FIELDS + 3)
+#define CELL(s, i) ((s) * FIELDS + 4 + (i))
+byte mem[12];
 #define BIASED 0
 #define SHARED 2
 #define HELD 3
@@ -55,8 +53,9 @@ byte where[6], what[6], stored[2];
 /* A locked instruction of thread `me` waits for this. */
 #define DRAINED (stored[me] == 0)
 
-#define SIZE(p, s) ((READ(p, PUSHED(s)) + READ(p, MOVED(s)) - READ(p, POPPED(s))) & 255)
-#define MEM_SIZE(s) ((mem[PUSHED(s)] + mem[MOVED(s)] - mem[POPPED(s)]) & 255)
+#define SIZE(p, s) (READ(p, PACK(s)) & 3)
+#define MEM_SIZE(s) (mem[PACK(s)] & 3)
+#define ONE_PUSH 5
 
 /* Not of the pool: what is watched. */
 byte inside[2], leased, kept;
@@ -199,7 +198,7 @@ inline magazine_pop(handle) {
   size = SIZE(me, me);
   if
   :: size != 0 ->
-    add(POPPED(me), 1);
+    add(PACK(me), 255);
     handle = READ(me, CELL(me, size - 1))
   :: else
   fi;
@@ -208,7 +207,7 @@ inline magazine_pop(handle) {
 
 inline magazine_push(handle) {
   store(CELL(me, size), handle);
-  add(PUSHED(me), 1)
+  add(PACK(me), ONE_PUSH)
 }
 
 /* `set` of one or two, which fit. */
@@ -224,8 +223,8 @@ inline load(set) {
     size++
   :: else -> break
   od;
-  add(MOVED(me), count);
-  add(LOADS(me), 1);
+  add(PACK(me), count);
+  add(MOVES(me), 1);
   size = 0; count = 0; now = 0
 }
 
@@ -241,7 +240,8 @@ inline unload(s, set) {
     :: count == 1 && SIZE(me, s) > 1 -> now = READ(me, CELL(s, 1)); store(CELL(s, 0), now); now = 0
     :: else
     fi;
-    add(MOVED(s), 256 - count)
+    add(PACK(s), 256 - count);
+    add(MOVES(s), 1)
   :: else
   fi;
   count = 0
@@ -417,9 +417,7 @@ inline pop_depot(s) {
 }
 
 inline looks_empty(s) {
-  size = READ(me, PUSHED(s));
-  size = size + READ(me, MOVED(s));
-  size = size - READ(me, POPPED(s))
+  size = SIZE(me, s)
 }
 
 inline pop_other_magazine() {
@@ -455,8 +453,8 @@ inline pop_other_magazine() {
 
 inline stamp_slot(s, sum) {
   busy = busy || transit[s] != 0;
-  sum = sum + READ(me, PUSHED(s));
-  sum = sum + READ(me, LOADS(s));
+  sum = sum + (READ(me, PACK(s)) >> 2);
+  sum = sum + READ(me, MOVES(s));
   sum = sum + tag[s]
 }
 
@@ -554,8 +552,8 @@ init {
     :: mem[WORD(0)] = SHARED
     fi;
     if /* where the handles are */
-    :: top[0] = 6; mem[CELL(1, 0)] = 3; mem[MOVED(1)] = 1; run Owner(0, 0); run Owner(1, 0)
-    :: mem[CELL(0, 0)] = 1; mem[CELL(0, 1)] = 2; mem[MOVED(0)] = 2; leased = 8; run Owner(0, 3);
+    :: top[0] = 6; mem[CELL(1, 0)] = 3; mem[PACK(1)] = 1; run Owner(0, 0); run Owner(1, 0)
+    :: mem[CELL(0, 0)] = 1; mem[CELL(0, 1)] = 2; mem[PACK(0)] = 2; leased = 8; run Owner(0, 3);
       run Owner(1, 0)
     :: top[0] = 6; run Owner(0, 0); run Owner(1, 0)
     :: top[0] = 2; leased = 4; run Owner(0, 2); run Owner(1, 0)

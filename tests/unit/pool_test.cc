@@ -101,6 +101,35 @@ TEST(Pool, LoneWorkerStaysLocal) {
   EXPECT_EQ(Sum(stats.stolen_by), 0u);
 }
 
+TEST(Pool, LocalIsTheSameSlotInFewerSteps) {
+  const auto pool = MakePool(300, FlatSlots(2));
+  const Pool::Local local = pool->At(1);
+  std::vector<Handle> all;
+  for (Handle handle = local.Pop(); handle != kNoHandle; handle = local.Pop()) {
+    all.push_back(handle);
+  }
+  EXPECT_EQ(std::set<Handle>(all.begin(), all.end()).size(), 300u);
+  EXPECT_EQ(pool->Pop(0), kNoHandle);
+  for (const Handle handle : all) local.Push(handle);
+  EXPECT_EQ(pool->Stats(1).occupancy, 300u);
+  EXPECT_EQ(pool->Pop(1), all.back());
+  ExpectBalanced(*pool);
+}
+
+TEST(Pool, ABatchThatDoesNotFitMakesRoomForItself) {
+  const auto pool = MakePool(1000, FlatSlots(1));
+  std::vector<Handle> all(1000);
+  ASSERT_EQ(pool->PopBatch(0, all, 1000), 1000u);
+  for (std::size_t i = 0; i < all.size(); i += 20) {
+    pool->PushBatch(0, std::span<const Handle>(all).subspan(i, 20));
+    EXPECT_EQ(pool->Pop(0), all[i + 19]) << "the warmest one is on top";
+    pool->Push(0, all[i + 19]);
+  }
+  EXPECT_EQ(pool->Stats(0).occupancy, 1000u);
+  EXPECT_EQ(pool->PopBatch(0, all, 1000), 1000u);
+  ExpectBalanced(*pool);
+}
+
 TEST(Pool, ReusesTheWarmestHandleFirst) {
   const auto pool = MakePool(8, FlatSlots(1));
   const Handle a = pool->Pop(0);

@@ -10,6 +10,7 @@
 
 #include "pool/topology.h"
 #include "tests/bench/pool/floors.h"
+#include "tests/bench/pool/goals.h"
 #include "tests/bench/pool/matrix.h"
 #include "tests/bench/pool/options.h"
 #include "tests/bench/pool/registry.h"
@@ -60,6 +61,7 @@ bool RunMatrix(const Options& options, const Contenders& contenders,
   }
   matrix.Summarize();
   PrintTables(settings, contenders, matrix);
+  PrintGoals(settings, contenders, matrix);
   std::printf("Others had the CPU for %.1f %% of the time (median run).\n",
               100 * matrix.waited_share());
   for (const std::string& broken : matrix.broken()) std::printf("BROKEN: %s\n", broken.c_str());

@@ -1,6 +1,7 @@
 // objpool::Pool: a slot for each thread, which attaches it.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -39,10 +40,11 @@ class Objpool {
    public:
     Worker(Objpool& pool, uint32_t thread) : pool_(*pool.pool_), slot_(thread) {
       pool_.Attach(slot_);
+      local_.emplace(pool_.At(slot_));
     }
 
-    Item Pop() { return pool_.Pop(slot_); }
-    void Push(Item item) { pool_.Push(slot_, item); }
+    Item Pop() { return local_->Pop(); }
+    void Push(Item item) { local_->Push(item); }
     uint32_t PopBatch(Item* items, uint32_t count) {
       return pool_.PopBatch(slot_, {items, count}, 1);
     }
@@ -52,6 +54,7 @@ class Objpool {
    private:
     Pool& pool_;
     const SlotId slot_;
+    std::optional<Pool::Local> local_;
   };
 
  private:

@@ -153,9 +153,11 @@ class CellRun {
   void TakeAll(Worker& worker) {
     const Stopwatch watch;
     Waiting waiting;
-    for (bool last = false; !last;) {
-      last = given_all_.load(std::memory_order_acquire);  // A1
-      if (hand_off_.Take([&](Item item) { worker.Push(item); }) == 0) waiting.Once();
+    for (;;) {
+      const bool given_all = given_all_.load(std::memory_order_acquire);  // A1
+      if (hand_off_.Take([&](Item item) { worker.Push(item); }) != 0) continue;
+      if (given_all) break;
+      waiting.Once();
     }
     elapsed_[1] = watch.Read();
   }

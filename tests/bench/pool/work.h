@@ -93,7 +93,7 @@ template <typename Pool>
 Tally BatchesChunk(typename Pool::Worker& worker) {
   if constexpr (requires(typename Pool::Item * items) { worker.PopBatch(items, kBatchHandles); }) {
     Tally tally;
-    std::array<typename Pool::Item, kBatchHandles> held;
+    alignas(64) std::array<typename Pool::Item, kBatchHandles> held;
     for (uint32_t round = 0; round < kChunkPops / kBatchHandles; ++round) {
       const uint32_t count = worker.PopBatch(held.data(), kBatchHandles);
       Use(held.data());
