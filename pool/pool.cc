@@ -139,6 +139,10 @@ std::size_t Pool::SlotOffset(const SlotMap& map, SlotId slot) {
 }
 
 void Pool::Attach(SlotId slot) {
+  Attach(slot, [](Handle) { return true; });
+}
+
+void Pool::Attach(SlotId slot, const IsFree& is_free) {
   OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
   OBJPOOL_CHECK(Find(slot) == nullptr, "a slot is attached once");
   const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
@@ -147,25 +151,34 @@ void Pool::Attach(SlotId slot) {
             .biased = biased_,
             .handle_end = capacity_,
             .push_room = return_home_ ? 0 : room_},
-           slot, last - first);
+           slot);
   uint32_t next_block = FirstBlock(slot);
   const uint32_t end_block = next_block + BlocksOf(last - first);
   // The lowest handles go into the magazine, the lowest on top. Nobody else sees the slot yet.
-  const uint32_t warm = std::min(batch_, last - first);
-  for (Handle handle = last; handle > first + warm;) {
+  std::array<Handle, kMaxBlockHandles> top;
+  uint32_t warm = 0;
+  Handle cold = first;
+  for (; cold < last && warm < batch_; ++cold) {
+    if (is_free(cold)) top[warm++] = cold;
+  }
+  for (Handle handle = last; handle > cold;) {
     Block<Sync>& block = *new (&blocks_[next_block]) Block<Sync>;
-    while (block.count < batch_ && handle > first + warm) block.handles()[block.count++] = --handle;
+    while (block.count < batch_ && handle > cold) {
+      if (is_free(--handle)) block.handles()[block.count++] = handle;
+    }
+    if (block.count == 0) break;
+    own->attached += block.count;
     own->depot.full.Push(blocks_, next_block++);
   }
-  std::array<Handle, kMaxBlockHandles> top;
-  for (uint32_t i = 0; i < warm; ++i) top[i] = first + warm - 1 - i;
+  std::reverse(top.begin(), top.begin() + warm);
   own->magazine.Load(std::span(top).first(warm));
+  own->attached += warm;
   for (; next_block < end_block; ++next_block) {
     new (&blocks_[next_block]) Block<Sync>;
     own->depot.empty.Push(blocks_, next_block);
   }
   if (kObjpoolChecked) {
-    for (Handle handle = first; handle < last; ++handle) free_[handle].store(true);
+    for (Handle handle = first; handle < last; ++handle) free_[handle].store(is_free(handle));
   }
   slot_at_[slot].store(own, std::memory_order_release);  // R1 -> A1
 }

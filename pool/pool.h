@@ -36,6 +36,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -95,6 +96,10 @@ class Pool {
   // Puts the slot's share of handles into it. Once for each slot, by its pinned owner, before it
   // pushes or pops: the slot's memory is touched here first, and so lies on the owner's node.
   void Attach(SlotId slot);
+  // The same where some handles are with callers already, as after a restart of whoever keeps the
+  // pool: only those that `is_free` names begin in the slot, and the others are pushed one day.
+  using IsFree = std::function<bool(Handle)>;
+  void Attach(SlotId slot, const IsFree& is_free);
   // Attaches every slot from the calling thread, for a pool without pinned owners.
   void AttachAll();
 

@@ -51,7 +51,7 @@ struct Depot {
   alignas(base::kCacheLineBytes) BlockList empty;
   // Hands that hold handles which they will put into this slot (or out to a client): while it is
   // not 0, what they hold is in no slot, and nobody may say that the pool is empty.
-  alignas(base::kCacheLineBytes) std::atomic<uint32_t> transit{0};
+  alignas(base::kCacheLineBytes) Sync::Atomic<uint32_t> transit{0};
 };
 
 class Pool;
@@ -65,13 +65,12 @@ struct SlotTraits {
 };
 
 struct alignas(base::kCacheLineBytes) Slot {
-  Slot(const SlotTraits& traits, uint32_t number, uint32_t share)
+  Slot(const SlotTraits& traits, uint32_t number)
       : bias(traits.biased),
         handle_end(traits.handle_end),
         push_room(traits.push_room),
         pool(traits.pool),
         id(number),
-        attached(share),
         random(number + 1) {}
 
   // All that the owner's fast ways read, but the handles, is in the first line.
@@ -83,8 +82,8 @@ struct alignas(base::kCacheLineBytes) Slot {
   // The owner's, on the slow ways.
   Pool& pool;
   const uint32_t id;
-  const uint32_t attached;  // handles that began here
-  uint32_t random;          // where among equals a thief begins
+  uint32_t attached = 0;  // handles that began here; final before others see the slot
+  uint32_t random;        // where among equals a thief begins
   base::Counter depot_hits, batch_hits, direct_pushes, misses;
   StealCounters acquired_by_steal, stolen_by;
 

@@ -21,7 +21,7 @@ class Pool::InTransit {
   InTransit& operator=(const InTransit&) = delete;
 
  private:
-  std::atomic<uint32_t>& transit_;
+  Sync::Atomic<uint32_t>& transit_;
 };
 
 // Visits every other attached slot, nearest first, beginning anywhere among those that are equally

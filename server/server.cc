@@ -57,14 +57,41 @@ bool Server::Plan(std::string& why) {
   auto plan = PlanWorkers(DetectTopology(), CpuQuotaCpus(), config_.workers, why);
   if (!plan) return false;
   plan_ = *std::move(plan);
-  pools_ = PoolSet::Create(config_.pools, plan_.slots, FirstFence(), why);
-  if (pools_ == nullptr) return false;
+  if (!OpenPools(why)) return false;
   // Pages are filled at the start, and where they do not fit, the kernel kills somebody.
   const std::optional<uint64_t> limit = MemoryLimitBytes();
   if (!limit || pools_->memory_bytes() <= *limit) return true;
   why = "pools: must fit into the memory that this process may fill, " + std::to_string(*limit) +
         " bytes, but need " + std::to_string(pools_->memory_bytes()) + " bytes";
   return false;
+}
+
+bool Server::OpenPools(std::string& why) {
+  const uint64_t boot_ms = rpc::BootNow() / 1'000'000;
+  PoolSet::Options options;
+  options.slots = plan_.slots;
+  options.first_fence = FirstFence();
+  if (!config_.state_dir.empty()) {
+    state_ = store::StateDir::Open(config_.state_dir, store::CurrentBoot(), boot_ms, why);
+    if (state_ == nullptr) {
+      why = "state_dir: " + why;
+      return false;
+    }
+    options.state = state_.get();
+    options.clock.offset_ms = state_->clock_offset_ms();
+  }
+  options.now = boot_ms + options.clock.offset_ms;
+  pools_ = PoolSet::Create(config_.pools, options, why);
+  return pools_ != nullptr;
+}
+
+// On worker 0, every turn.
+void Server::Beat(rpc::BootNs now) {
+  constexpr rpc::BootNs kEveryNs = 1'000'000'000;
+  if (state_ == nullptr || now < next_beat_) return;
+  next_beat_ = now + kEveryNs;
+  state_->Beat(now / 1'000'000);
+  if (state_->gone()) lease_service_->LoseState();
 }
 
 bool Server::StartEngine(std::string& why) {
@@ -90,7 +117,8 @@ bool Server::StartEngine(std::string& why) {
     return pools_->Attach(worker, reason);
   };
   hooks.on_turn = [this](uint32_t worker, rpc::BootNs now) {
-    return pools_->Sweep(worker, now / 1'000'000);
+    if (worker == 0) Beat(now);
+    return pools_->Sweep(worker, pools_->clock().At(now));
   };
   engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
@@ -167,6 +195,11 @@ bool Server::Stop(std::chrono::milliseconds grace, std::string& why) {
   ready_json_.clear();
   engine_->Stop(grace);
   metrics_.reset();
+  if (state_ != nullptr &&
+      (!pools_->Sync(why) || !state_->Close(rpc::BootNow() / 1'000'000, why))) {
+    why = "state_dir: " + why;
+    return false;
+  }
   return clean;
 }
 
@@ -176,6 +209,14 @@ std::vector<std::string> Server::Describe() const {
   lines.push_back("serving " + Plural(config_.pools.size(), "pool") + " on " + engine_->address() +
                   " with " + Plural(workers, "worker"));
   if (metrics_ != nullptr) lines.push_back("metrics at http://" + metrics_->address() + "/metrics");
+  if (state_ == nullptr) {
+    lines.push_back(
+        "all pools are volatile: after a restart, handles that clients still hold can be leased "
+        "again; --state_dir keeps them");
+  } else {
+    const uint64_t kept = ActiveGrants();
+    lines.push_back("state in " + state_->path() + ", with " + Plural(kept, "running grant"));
+  }
   if (!plan_.unpinned_because.empty()) {
     lines.push_back("workers are not pinned to CPUs: " + plan_.unpinned_because);
   }

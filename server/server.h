@@ -2,7 +2,8 @@
 //
 // Start makes, in this order: the plan of workers, the pools (empty), the metrics endpoint, so that
 // nobody is served by a server that cannot start, the engine, whose pinned workers attach their
-// slots and then listen, and last the ready file. Stop undoes it.
+// slots and then listen, and last the ready file. Stop undoes it. Before the pools it opens the
+// state_dir, where there is one, and worker 0 tells that once a second how far the clock has come.
 // Threads: all of it by the one that made it, but for Hurry.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "server/service/lease_service.h"
 #include "server/service/pool_service.h"
 #include "server/service/reflection_service.h"
+#include "server/store/state_dir.h"
 #include "server/worker_plan.h"
 
 namespace objpool::server {
@@ -51,6 +53,8 @@ class Server {
  private:
   explicit Server(const Config& config) : config_(config) {}
   [[nodiscard]] bool Plan(std::string& why);
+  [[nodiscard]] bool OpenPools(std::string& why);
+  void Beat(rpc::BootNs now);
   [[nodiscard]] bool StartEngine(std::string& why);
   [[nodiscard]] bool StartMetrics(std::string& why);
   [[nodiscard]] bool WriteReady(std::string& why);
@@ -58,6 +62,7 @@ class Server {
 
   const Config config_;
   WorkerPlan plan_;
+  std::unique_ptr<store::StateDir> state_;  // null without a state_dir
   std::unique_ptr<PoolSet> pools_;
   std::unique_ptr<LeaseService> lease_service_;
   std::unique_ptr<PoolService> pool_service_;
@@ -66,7 +71,8 @@ class Server {
   rpc::MethodTable methods_;
   std::unique_ptr<rpc::Engine> engine_;
   std::unique_ptr<metrics::HttpEndpoint> metrics_;
-  std::string ready_json_;  // what the ready file holds; empty while there is none of ours
+  rpc::BootNs next_beat_ = 0;  // of worker 0
+  std::string ready_json_;     // what the ready file holds; empty while there is none of ours
   // The metrics endpoint is there before what it shows is: R1, set when all is up, pairs with A1,
   // the load by its thread.
   std::atomic<bool> up_{false};

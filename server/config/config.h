@@ -46,6 +46,7 @@ struct PoolSpec {
   uint32_t ttl_min_ms = 1;
   uint32_t ttl_default_ms = 30'000;
   uint32_t ttl_max_ms = 3'600'000;
+  bool durable = false;  // only with a state_dir
 
   bool operator==(const PoolSpec&) const = default;
 };
@@ -58,6 +59,7 @@ struct Config {
   uint32_t workers = 0;  // 0: one for each usable CPU
   std::chrono::milliseconds shutdown_grace{5'000};
   bool reflection = true;
+  std::string state_dir;        // empty: nothing outlives the server
   std::vector<PoolSpec> pools;  // 1 .. 1024, no two of one name
 
   bool operator==(const Config&) const = default;

@@ -75,6 +75,7 @@ void Override(const ConfigOverrides& overrides, config::v1::ServerConfig& messag
   if (overrides.listen) message.set_listen(*overrides.listen);
   if (overrides.metrics_listen) message.set_metrics_listen(*overrides.metrics_listen);
   if (overrides.ready_file) message.set_ready_file(*overrides.ready_file);
+  if (overrides.state_dir) message.set_state_dir(*overrides.state_dir);
   if (overrides.workers) message.set_workers(*overrides.workers);
   if (overrides.reflection) message.set_reflection(*overrides.reflection);
   if (overrides.insecure_allow_plaintext) {
@@ -131,6 +132,7 @@ std::string PrintConfig(const Config& config) {
   message.set_workers(config.workers);
   *message.mutable_shutdown_grace() = ToDuration(config.shutdown_grace.count());
   message.set_reflection(config.reflection);
+  message.set_state_dir(config.state_dir);
   for (const PoolSpec& pool : config.pools) {
     config::v1::PoolConfig& to = *message.add_pools();
     to.set_name(pool.name);
@@ -138,6 +140,8 @@ std::string PrintConfig(const Config& config) {
     *to.mutable_ttl_min() = ToDuration(pool.ttl_min_ms);
     *to.mutable_ttl_default() = ToDuration(pool.ttl_default_ms);
     *to.mutable_ttl_max() = ToDuration(pool.ttl_max_ms);
+    to.set_durability(pool.durable ? config::v1::DURABILITY_PROCESS
+                                   : config::v1::DURABILITY_VOLATILE);
   }
   google::protobuf::TextFormat::Printer printer;
   printer.SetUseUtf8StringEscaping(true);

@@ -24,6 +24,7 @@ struct ConfigOverrides {
   std::optional<uint32_t> workers;
   std::optional<std::chrono::milliseconds> shutdown_grace;
   std::optional<bool> reflection;
+  std::optional<std::string> state_dir;
 };
 
 // None when it added to `errors`. `name` says where the text is from and stands before what is

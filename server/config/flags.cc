@@ -46,6 +46,9 @@ void Define(CLI::App& app, Flags& flags) {
       ->type_name("HOST:PORT");
   app.add_option("--ready_file", overrides.ready_file, "Written once the server serves, as JSON")
       ->type_name("FILE");
+  app.add_option("--state_dir", overrides.state_dir,
+                 "A folder for what outlives the server: grants, fences, keys")
+      ->type_name("FOLDER");
   app.add_option("--workers", overrides.workers, "Worker threads; 0 is automatic")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));

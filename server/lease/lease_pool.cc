@@ -34,7 +34,10 @@ std::size_t Index(Outcome outcome) { return static_cast<std::size_t>(outcome); }
 std::unique_ptr<LeasePool> LeasePool::Create(const Options& options, std::string& why) {
   auto pool = Pool::Create(options.pool, why);
   if (pool == nullptr) return nullptr;
-  auto table = LeaseTable::Create(options.pool.capacity, options.first_fence, why);
+  auto table = LeaseTable::Create({.capacity = options.pool.capacity,
+                                   .first_fence = options.first_fence,
+                                   .records = options.records},
+                                  why);
   if (table == nullptr) return nullptr;
   return std::unique_ptr<LeasePool>(new LeasePool(options, std::move(pool), std::move(table)));
 }
@@ -43,21 +46,32 @@ LeasePool::LeasePool(const Options& options, std::unique_ptr<Pool> pool,
                      std::unique_ptr<LeaseTable> table)
     : id_(options.id),
       secret_(options.secret),
+      grace_until_(options.grace_until),
       pool_(std::move(pool)),
       table_(std::move(table)),
       cells_(pool_->slots().slots()),
       cursors_(pool_->slots().slots()) {}
 
 bool LeasePool::Attach(SlotId worker) {
-  if (!table_->Attach(ShareOf(pool_->capacity(), pool_->slots().slots(), worker))) return false;
+  const Share share = ShareOf(pool_->capacity(), pool_->slots().slots(), worker);
+  if (!table_->Attach(share)) return false;
   cursors_[worker].next = SweepRange(worker).first;
-  pool_->Attach(worker);
+  uint32_t kept = 0;
+  uint32_t quarantined = 0;
+  for (Handle handle = share.first; handle < share.last; ++handle) {
+    if (table_->IsFree(handle)) continue;
+    table_->IsQuarantined(handle) ? ++quarantined : ++kept;
+  }
+  cells_[worker].recovered.Add(kept);
+  cells_[worker].quarantined.Add(quarantined);
+  pool_->Attach(worker, [this](Handle handle) { return table_->IsFree(handle); });
   return true;
 }
 
 uint32_t LeasePool::Lease(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
   OBJPOOL_CHECK(out.size() <= kMaxBatch, "the edge refuses larger batches");
   std::array<Handle, kMaxBatch> handles;
+  if (GraceLeftMs(now) != 0) return 0;
   LeaseCell& cell = cells_[worker];
   const BootMs deadline = DeadlineAfter(now, wish.ttl_ms);
   const uint32_t count =
@@ -173,7 +187,11 @@ LeaseTotals LeasePool::Totals() const {
     sum.expired += cell.expired.value();
     sum.renewed += cell.renewals[Index(Outcome::kOk)].value();
   }
-  for (const LeaseCell& cell : cells_) sum.granted += cell.granted.value();
+  for (const LeaseCell& cell : cells_) {
+    sum.granted += cell.granted.value();
+    sum.recovered += cell.recovered.value();
+    sum.quarantined += cell.quarantined.value();
+  }
   return sum;
 }
 

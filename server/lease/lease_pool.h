@@ -32,7 +32,10 @@ class LeasePool {
     uint32_t id = 0;  // tells the keys of one pool from another's
     Pool::Options pool;
     Secret secret{};
-    uint64_t first_fence = 1;  // see LeaseTable::Create
+    uint64_t first_fence = 1;      // see LeaseTable::Options
+    std::byte* records = nullptr;  // see LeaseTable::Options
+    // Nothing is leased before: grants that nobody knows of may still run.
+    BootMs grace_until = 0;
   };
 
   // Memory that a handle takes, names of holders aside: the pool's, its record, and its mark.
@@ -40,7 +43,8 @@ class LeasePool {
 
   [[nodiscard]] static std::unique_ptr<LeasePool> Create(const Options& options, std::string& why);
 
-  // Makes the worker's share of handles and records; see Pool::Attach. False when memory runs out.
+  // Makes the worker's share of handles and records; see Pool::Attach. Handles that records say are
+  // held, or out of the pool, stay so. False when memory runs out.
   [[nodiscard]] bool Attach(SlotId worker);
 
   // See Pool::Adopt.
@@ -76,6 +80,11 @@ class LeasePool {
   static constexpr uint64_t kMinRetryMs = 5;
   static constexpr uint64_t kMaxRetryMs = 5000;
 
+  // How long nothing is leased yet (Options::grace_until); Lease then returns 0.
+  [[nodiscard]] uint64_t GraceLeftMs(BootMs now) const {
+    return now < grace_until_ ? grace_until_ - now : 0;
+  }
+
   [[nodiscard]] const Pool& pool() const { return *pool_; }
   [[nodiscard]] const LeaseCell& cell(SlotId worker) const { return cells_[worker]; }
   [[nodiscard]] LeaseTotals Totals() const;
@@ -88,6 +97,7 @@ class LeasePool {
 
   const uint32_t id_;
   const Secret secret_;
+  const BootMs grace_until_;
   const std::unique_ptr<Pool> pool_;
   const std::unique_ptr<LeaseTable> table_;
   std::vector<LeaseCell> cells_;

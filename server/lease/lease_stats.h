@@ -24,8 +24,10 @@ inline constexpr std::array<uint64_t, 9> kExpiryLagBounds = {1,  2,   5,    10, 
 // Counts grants, not calls.
 struct alignas(base::kCacheLineBytes) LeaseCell {
   base::Counter granted;
-  base::Counter exhausted;  // calls that were answered so
-  base::Counter expired;    // grants that ran out, whoever noticed
+  base::Counter exhausted;    // calls that were answered so
+  base::Counter expired;      // grants that ran out, whoever noticed
+  base::Counter recovered;    // grants of an earlier process that ran on in this one
+  base::Counter quarantined;  // handles whose records were damaged
   std::array<base::Counter, kOutcomes> returns;
   std::array<base::Counter, kOutcomes> renewals;
   base::Histogram<kHoldBounds.size()> hold{kHoldBounds};
@@ -38,10 +40,13 @@ struct LeaseTotals {
   uint64_t renewed = 0;
   uint64_t returned = 0;
   uint64_t expired = 0;
+  uint64_t recovered = 0;
+  uint64_t quarantined = 0;
   // Running grants; exact when nothing is leased or returned meanwhile.
   [[nodiscard]] uint64_t active() const {
     const uint64_t ended = returned + expired;
-    return granted > ended ? granted - ended : 0;
+    const uint64_t begun = granted + recovered;
+    return begun > ended ? begun - ended : 0;
   }
 };
 

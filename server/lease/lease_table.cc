@@ -8,86 +8,177 @@
 namespace objpool::lease {
 namespace {
 
-template <typename T>
-T* Array(const MappedMemory& memory) {
-  // Pages come zeroed, which is what these trivial records begin as.
-  return reinterpret_cast<T*>(memory.base());
+// The parts of Details::packed.
+constexpr int kGrantedShift = 24;
+constexpr int kCheckShift = 8;
+constexpr uint64_t kLengthMask = (uint64_t{1} << kCheckShift) - 1;
+
+// Each bit goes into one of sixteen, so that the change of any one shows.
+uint64_t Fold(uint64_t bits) {
+  bits ^= bits >> 32;
+  return (bits ^ bits >> 16) & 0xffff;
 }
 
-constexpr uint64_t kLengthBits = 8;
-constexpr uint64_t kLengthMask = (uint64_t{1} << kLengthBits) - 1;
+// The part of the holder's name that is in one word, rest of zeros.
+uint64_t HolderWord(std::string_view holder, std::size_t word) {
+  uint64_t bits = 0;
+  const std::string_view part = holder.substr(word * sizeof(bits), sizeof(bits));
+  std::memcpy(&bits, part.data(), part.size());
+  return bits;
+}
+
+std::size_t WordsOf(std::size_t length) {
+  return (length + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+}
 
 }  // namespace
 
-std::unique_ptr<LeaseTable> LeaseTable::Create(uint32_t capacity, uint64_t first_fence,
-                                               std::string& why) {
-  OBJPOOL_CHECK(capacity >= 1 && capacity <= kMaxCapacity, "the pool has such a capacity too");
-  OBJPOOL_CHECK(first_fence > 0, "fence 0 means none");
-  std::unique_ptr<LeaseTable> table(new LeaseTable(capacity, first_fence));
-  if (table->word_memory_.empty() || table->detail_memory_.empty() ||
-      table->holder_memory_.empty() || table->mark_memory_.empty()) {
-    why = "no memory for the lease records of " + std::to_string(capacity) + " handles";
+std::unique_ptr<LeaseTable> LeaseTable::Create(const Options& options, std::string& why) {
+  OBJPOOL_CHECK(options.capacity >= 1 && options.capacity <= kMaxCapacity,
+                "the pool has such a capacity too");
+  OBJPOOL_CHECK(options.first_fence > 0, "fence 0 means none");
+  std::unique_ptr<LeaseTable> table(new LeaseTable(options));
+  if (table->records_.words == nullptr || table->mark_memory_.empty()) {
+    why = "no memory for the lease records of " + std::to_string(options.capacity) + " handles";
     return nullptr;
   }
   return table;
 }
 
-LeaseTable::LeaseTable(uint32_t capacity, uint64_t first_fence)
-    : capacity_(capacity),
-      first_fence_(first_fence),
-      word_memory_(std::size_t{capacity} * sizeof(uint64_t)),
-      detail_memory_(std::size_t{capacity} * sizeof(Details)),
-      holder_memory_(std::size_t{capacity} * sizeof(HolderWords)),
-      mark_memory_((capacity / kBlock) + 1),
-      words_(Array<std::atomic<uint64_t>>(word_memory_)),
-      details_(Array<Details>(detail_memory_)),
-      holders_(Array<HolderWords>(holder_memory_)),
-      marks_(Array<std::atomic<uint8_t>>(mark_memory_)) {}
+LeaseTable::LeaseTable(const Options& options)
+    : capacity_(options.capacity),
+      first_fence_(options.first_fence),
+      own_records_(options.records == nullptr ? MappedMemory(RecordBytes(options.capacity))
+                                              : MappedMemory()),
+      mark_memory_((options.capacity / kBlock) + 1),
+      records_(RecordsIn(options.records == nullptr ? own_records_.base() : options.records,
+                         options.capacity)),
+      // Pages come zeroed, which is what these trivial records begin as.
+      marks_(reinterpret_cast<std::atomic<uint8_t>*>(mark_memory_.base())) {}
+
+// Apart from each other, and the names last, which are touched only where somebody gave one.
+std::size_t LeaseTable::RecordBytes(uint32_t capacity) {
+  return RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t)) +
+         RoundUpToPages(std::size_t{capacity} * sizeof(Details)) +
+         RoundUpToPages(std::size_t{capacity} * sizeof(HolderWords));
+}
+
+LeaseTable::Records LeaseTable::RecordsIn(std::byte* memory, uint32_t capacity) {
+  if (memory == nullptr) return {};
+  std::byte* const details = memory + RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t));
+  std::byte* const holders = details + RoundUpToPages(std::size_t{capacity} * sizeof(Details));
+  return {reinterpret_cast<std::atomic<uint64_t>*>(memory), reinterpret_cast<Details*>(details),
+          reinterpret_cast<HolderWords*>(holders)};
+}
+
+// Whether the details are those that the word of a grant was stored behind.
+bool LeaseTable::DetailsAreSound(const Records& records, Handle handle, LeaseWord word) {
+  const Details& details = records.details[handle];
+  const uint64_t fence = details.fence.load(std::memory_order_relaxed);
+  const uint64_t packed = details.packed.load(std::memory_order_relaxed);
+  const std::size_t length = packed & kLengthMask;
+  if (length > kMaxHolderBytes || !word.OfFence(fence)) return false;
+  uint64_t check = Fold(fence) ^ Fold(packed & ~(uint64_t{0xffff} << kCheckShift));
+  for (std::size_t i = 0; i < WordsOf(length); ++i) {
+    check ^= Fold(records.holders[handle][i].load(std::memory_order_relaxed));
+  }
+  return check == ((packed >> kCheckShift) & 0xffff);
+}
+
+LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, BootMs now) {
+  const Records records = RecordsIn(memory, capacity);
+  Recovery recovery;
+  for (Handle handle = 0; handle < capacity; ++handle) {
+    const LeaseWord word(records.words[handle].load(std::memory_order_relaxed));
+    if (word.bits() == 0 && records.details[handle].fence.load(std::memory_order_relaxed) == 0) {
+      continue;  // as most are
+    }
+    const bool held = word.state() == HandleState::kLeased;
+    const bool details_sound = DetailsAreSound(records, handle, word);
+    if (!word.sound() || word.state() == HandleState::kQuarantined || (held && !details_sound)) {
+      ++recovery.quarantined;
+      if (word.sound() && word.state() == HandleState::kQuarantined) continue;
+      records.words[handle].store(LeaseWord::Quarantined(now).bits(), std::memory_order_relaxed);
+      continue;
+    }
+    recovery.leased += held ? 1 : 0;
+    if (details_sound) {
+      const uint64_t fence = records.details[handle].fence.load(std::memory_order_relaxed);
+      recovery.highest_fence = std::max(recovery.highest_fence, fence);
+    } else {
+      // Free, and either a grant was being written or a bit was lost. The next fence is above all.
+      records.details[handle].fence.store(0, std::memory_order_relaxed);
+      records.details[handle].packed.store(0, std::memory_order_relaxed);
+      records.words[handle].store(0, std::memory_order_relaxed);
+    }
+  }
+  return recovery;
+}
 
 bool LeaseTable::Attach(Share share) {
   const std::size_t count = share.last - share.first;
   const auto at = [](void* address) { return static_cast<std::byte*>(address); };
-  return TouchPages(at(words_ + share.first), count * sizeof(uint64_t)) &&
-         TouchPages(at(details_ + share.first), count * sizeof(Details));
+  if (!TouchPages(at(records_.words + share.first), count * sizeof(uint64_t)) ||
+      !TouchPages(at(records_.details + share.first), count * sizeof(Details))) {
+    return false;
+  }
+  for (Handle handle = share.first; handle < share.last; ++handle) {
+    const LeaseWord word(records_.words[handle].load(std::memory_order_relaxed));
+    if (word.state() == HandleState::kLeased) {
+      marks_[handle / kBlock].store(1, std::memory_order_release);  // R4
+    }
+  }
+  return true;
+}
+
+bool LeaseTable::IsFree(Handle handle) const {
+  const auto state = LeaseWord(records_.words[handle].load(std::memory_order_acquire)).state();
+  return state != HandleState::kLeased && state != HandleState::kQuarantined;
+}
+
+bool LeaseTable::IsQuarantined(Handle handle) const {
+  return LeaseWord(records_.words[handle].load(std::memory_order_acquire)).state() ==
+         HandleState::kQuarantined;
 }
 
 uint64_t LeaseTable::Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder) {
-  OBJPOOL_DCHECK(
-      LeaseWord(words_[handle].load(std::memory_order_relaxed)).state() != HandleState::kLeased,
-      "only a free handle is granted");
-  Details& details = details_[handle];
-  const uint64_t last = details.fence.load(std::memory_order_relaxed);
-  const uint64_t fence = last == 0 ? first_fence_ : last + 1;
-  details.fence.store(fence, std::memory_order_release);  // R3 -> A3
-  details.granted_and_length.store(now << kLengthBits | holder.size(),
-                                   std::memory_order_release);  // R3 -> A3
-  StoreHolder(handle, holder);
-  words_[handle].store(LeaseWord::Leased(deadline, fence).bits(), std::memory_order_release);  // R1
-  marks_[handle / kBlock].exchange(1, std::memory_order_release);                              // R4
+  OBJPOOL_DCHECK(IsFree(handle), "only a free handle is granted");
+  const uint64_t last = records_.details[handle].fence.load(std::memory_order_relaxed);
+  const uint64_t fence = std::max(last + 1, first_fence_);
+  StoreDetails(handle, fence, now, holder);
+  records_.words[handle].store(LeaseWord::Leased(deadline, fence).bits(),
+                               std::memory_order_release);         // R1
+  marks_[handle / kBlock].exchange(1, std::memory_order_release);  // R4
   return fence;
 }
 
-void LeaseTable::StoreHolder(Handle handle, std::string_view holder) {
+void LeaseTable::StoreDetails(Handle handle, uint64_t fence, BootMs granted_at,
+                              std::string_view holder) {
   OBJPOOL_CHECK(holder.size() <= kMaxHolderBytes, "the edge refuses longer names");
-  for (std::size_t word = 0; word * sizeof(uint64_t) < holder.size(); ++word) {
-    uint64_t bits = 0;
-    const std::string_view part = holder.substr(word * sizeof(bits), sizeof(bits));
-    std::memcpy(&bits, part.data(), part.size());
-    holders_[handle][word].store(bits, std::memory_order_release);  // R3 -> A3
+  const uint64_t packed = granted_at << kGrantedShift | holder.size();
+  uint64_t check = Fold(fence) ^ Fold(packed);
+  records_.details[handle].fence.store(fence, std::memory_order_release);  // R3 -> A3
+  for (std::size_t word = 0; word < WordsOf(holder.size()); ++word) {
+    const uint64_t bits = HolderWord(holder, word);
+    check ^= Fold(bits);
+    records_.holders[handle][word].store(bits, std::memory_order_release);  // R3 -> A3
   }
+  records_.details[handle].packed.store(packed | check << kCheckShift,
+                                        std::memory_order_release);  // R3 -> A3
 }
 
 BootMs LeaseTable::GrantedAt(Handle handle) const {
-  return details_[handle].granted_and_length.load(std::memory_order_acquire) >> kLengthBits;
+  return records_.details[handle].packed.load(std::memory_order_acquire) >> kGrantedShift;
 }
 
 // What a caller who shows `fence` is told of a handle in this state. kOk means that this very grant
 // is running.
 Verdict LeaseTable::Judge(Handle handle, uint64_t fence, LeaseWord word) const {
-  const uint64_t current = details_[handle].fence.load(std::memory_order_acquire);
+  const uint64_t current = records_.details[handle].fence.load(std::memory_order_acquire);
   if (fence != current) return {.outcome = Outcome::kStaleFence, .current_fence = current};
   switch (word.state()) {
     case HandleState::kNever:
+    case HandleState::kQuarantined:
       return {.outcome = Outcome::kNotHolder};
     case HandleState::kLeased:
       return {.outcome = Outcome::kOk};
@@ -96,12 +187,12 @@ Verdict LeaseTable::Judge(Handle handle, uint64_t fence, LeaseWord word) const {
     case HandleState::kExpired:
       return {.outcome = Outcome::kExpired, .ended_at = word.time()};
   }
-  base::CheckFailed(__FILE__, __LINE__, "Judge", "a word has one of four states");
+  base::CheckFailed(__FILE__, __LINE__, "Judge", "a word has one of these states");
 }
 
 Verdict LeaseTable::Return(Handle handle, uint64_t fence, BootMs now) {
   for (;;) {
-    uint64_t bits = words_[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+    uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
     const LeaseWord word(bits);
     // A word of another grant than the fence's was loaded while the handle went on: look again.
     Verdict verdict = Judge(handle, fence, word);
@@ -111,9 +202,9 @@ Verdict LeaseTable::Return(Handle handle, uint64_t fence, BootMs now) {
     const bool late = word.Overdue(now);
     const HandleState end = late ? HandleState::kExpired : HandleState::kReturned;
     verdict.granted_at = GrantedAt(handle);
-    if (words_[handle].compare_exchange_strong(bits, word.Ended(end, now).bits(),
-                                               std::memory_order_acq_rel,  // R2 -> A1
-                                               std::memory_order_relaxed)) {
+    if (records_.words[handle].compare_exchange_strong(bits, word.Ended(end, now).bits(),
+                                                       std::memory_order_acq_rel,  // R2 -> A1
+                                                       std::memory_order_relaxed)) {
       verdict.outcome = late ? Outcome::kExpired : Outcome::kOk;
       verdict.ended_here = true;
       verdict.ended_at = now;
@@ -124,7 +215,7 @@ Verdict LeaseTable::Return(Handle handle, uint64_t fence, BootMs now) {
 
 Verdict LeaseTable::Renew(Handle handle, uint64_t fence, BootMs now, BootMs deadline) {
   for (;;) {
-    uint64_t bits = words_[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+    uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
     const LeaseWord word(bits);
     Verdict verdict = Judge(handle, fence, word);
     if (verdict.outcome != Outcome::kOk) return verdict;
@@ -132,9 +223,9 @@ Verdict LeaseTable::Renew(Handle handle, uint64_t fence, BootMs now, BootMs dead
     const bool late = word.Overdue(now);
     verdict.granted_at = GrantedAt(handle);
     const LeaseWord next = late ? word.Ended(HandleState::kExpired, now) : word.Renewed(deadline);
-    if (words_[handle].compare_exchange_strong(bits, next.bits(),
-                                               std::memory_order_acq_rel,  // R2 -> A1
-                                               std::memory_order_relaxed)) {
+    if (records_.words[handle].compare_exchange_strong(bits, next.bits(),
+                                                       std::memory_order_acq_rel,  // R2 -> A1
+                                                       std::memory_order_relaxed)) {
       verdict.outcome = late ? Outcome::kExpired : Outcome::kOk;
       verdict.ended_here = late;
       verdict.ended_at = late ? now : 0;
@@ -162,16 +253,17 @@ LeaseTable::SweepResult LeaseTable::Sweep(Share range, BootMs now, std::span<Ove
 bool LeaseTable::ScanBlock(Share block, BootMs now, std::span<Overdue> out, uint32_t& ended) {
   bool leased = false;
   for (Handle handle = block.first; handle < block.last; ++handle) {
-    uint64_t bits = words_[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+    uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
     const LeaseWord word(bits);
     if (word.state() != HandleState::kLeased) continue;
     leased = true;
     if (!word.Overdue(now)) continue;
     if (ended == out.size()) return true;
     const BootMs granted_at = GrantedAt(handle);
-    if (words_[handle].compare_exchange_strong(bits, word.Ended(HandleState::kExpired, now).bits(),
-                                               std::memory_order_acq_rel,  // R2
-                                               std::memory_order_relaxed)) {
+    if (records_.words[handle].compare_exchange_strong(
+            bits, word.Ended(HandleState::kExpired, now).bits(),
+            std::memory_order_acq_rel,  // R2
+            std::memory_order_relaxed)) {
       out[ended++] = {handle, word.time(), granted_at};
     }
   }
@@ -190,23 +282,23 @@ std::optional<GrantView> LeaseTable::Look(Handle handle, BootMs now) const {
 }
 
 bool LeaseTable::TryView(Handle handle, BootMs now, std::optional<GrantView>& view) const {
-  const uint64_t before = words_[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+  const uint64_t before = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
   const LeaseWord word(before);
   view.reset();
   if (word.state() != HandleState::kLeased || word.Overdue(now)) return true;
   GrantView seen;
   seen.deadline = word.time();
-  seen.fence = details_[handle].fence.load(std::memory_order_acquire);  // A3 <- R3
+  seen.fence = records_.details[handle].fence.load(std::memory_order_acquire);  // A3 <- R3
   const uint64_t packed =
-      details_[handle].granted_and_length.load(std::memory_order_acquire);  // A3 <- R3
-  seen.granted_at = packed >> kLengthBits;
+      records_.details[handle].packed.load(std::memory_order_acquire);  // A3 <- R3
+  seen.granted_at = packed >> kGrantedShift;
   std::array<char, kMaxHolderBytes> name;
   const std::size_t length = std::min<std::size_t>(packed & kLengthMask, kMaxHolderBytes);
   for (std::size_t w = 0; w * sizeof(uint64_t) < length; ++w) {
-    const uint64_t bits = holders_[handle][w].load(std::memory_order_acquire);  // A3 <- R3
+    const uint64_t bits = records_.holders[handle][w].load(std::memory_order_acquire);  // A3 <- R3
     std::memcpy(name.data() + (w * sizeof(bits)), &bits, sizeof(bits));
   }
-  if (words_[handle].load(std::memory_order_relaxed) != before) return false;
+  if (records_.words[handle].load(std::memory_order_relaxed) != before) return false;
   seen.holder.assign(name.data(), length);
   view = std::move(seen);
   return true;

@@ -7,11 +7,14 @@
 //   I2  Fence and details of a handle are written only by the worker that popped it, before the
 //   word
 //       says leased.
-//   I3  Fences of a handle rise by one with each grant.
+//   I3  Fences of a handle rise: by one with each grant, and to `first_fence` at least.
 //   I4  A grant ends at its deadline or later by this clock, unless it is returned. Once the
 //   deadline
 //       has passed, whoever looks next ends it: being late is never a way to keep it.
 //   I5  A block with a leased handle is marked, or is being scanned by its sweeper.
+//   I6  The records in memory that outlives the process are sound after each single store: a grant
+//       is the store of its word, and what is not yet or no more part of one is not looked at.
+//       Recover says what a process that was killed anywhere has left.
 //
 //   R1  Grant stores the word                 pairs with  A1  every load of a word
 //   R2  the swap that ends a grant            pairs with  A1  (so that Grant of the next holder,
@@ -24,8 +27,8 @@
 //
 // Progress: Grant and Look's single try are wait-free; Return and Renew are lock-free (a failed
 // swap means that somebody else's succeeded). Threads: any, with the rules above; Sweep and Attach
-// of one range by one thread. Time is an argument: milliseconds of boot time, which never go back
-// and count on through suspend.
+// of one range by one thread. Time is an argument: milliseconds of a clock that never goes back and
+// counts on through suspend.
 #pragma once
 
 #include <array>
@@ -82,13 +85,34 @@ class LeaseTable {
   // Handles per mark (I5): one mark saves the sweeper 2 KiB of idle words.
   static constexpr uint32_t kBlock = 256;
 
-  // `first_fence` is that of each handle's first grant; to rise over restarts it must be above all
-  // that were given before. Null, with `why`, when memory runs out.
-  [[nodiscard]] static std::unique_ptr<LeaseTable> Create(uint32_t capacity, uint64_t first_fence,
-                                                          std::string& why);
+  struct Options {
+    uint32_t capacity = 0;
+    // That of each handle's first grant; to rise over restarts it must be above all that were given
+    // before.
+    uint64_t first_fence = 1;
+    // RecordBytes(capacity) of memory, page by page, zeroed or after Recover; it must outlive the
+    // table. Null: the table has its own.
+    std::byte* records = nullptr;
+  };
+  // Null, with `why`, when memory runs out.
+  [[nodiscard]] static std::unique_ptr<LeaseTable> Create(const Options& options, std::string& why);
+  [[nodiscard]] static std::size_t RecordBytes(uint32_t capacity);
+
+  // Mends the records that an earlier table left behind, before a table is made of them: grants
+  // that ran go on; a record that is damaged quarantines its handle; one that was being written
+  // when the process ended was never answered for and is forgotten.
+  struct Recovery {
+    uint32_t leased = 0;
+    uint32_t quarantined = 0;  // those of earlier recoveries included
+    uint64_t highest_fence = 0;
+  };
+  [[nodiscard]] static Recovery Recover(std::byte* records, uint32_t capacity, BootMs now);
 
   // Touches the records of a share from the calling thread. False when memory runs out.
   [[nodiscard]] bool Attach(Share share);
+  // Whether nobody has the handle. While nobody leases or returns.
+  [[nodiscard]] bool IsFree(Handle handle) const;
+  [[nodiscard]] bool IsQuarantined(Handle handle) const;
 
   // Makes the caller, who has popped the handle, its holder, and returns the fence. `holder` is at
   // most kMaxHolderBytes long.
@@ -119,27 +143,34 @@ class LeaseTable {
   static constexpr std::size_t kHolderWords = kMaxHolderBytes / sizeof(uint64_t);
   struct Details {
     std::atomic<uint64_t> fence;
-    // When it was granted, shifted up by 8, and the length of the holder's name.
-    std::atomic<uint64_t> granted_and_length;
+    // When it was granted: 40 bits; a check of all details: 16; the length of the holder's name: 8.
+    std::atomic<uint64_t> packed;
   };
   using HolderWords = std::array<std::atomic<uint64_t>, kHolderWords>;
   static_assert(sizeof(Details) == 16 && sizeof(HolderWords) == kMaxHolderBytes);
 
-  LeaseTable(uint32_t capacity, uint64_t first_fence);
+  // Where the records are in their memory.
+  struct Records {
+    std::atomic<uint64_t>* words;
+    Details* details;
+    HolderWords* holders;
+  };
+  [[nodiscard]] static Records RecordsIn(std::byte* memory, uint32_t capacity);
+  [[nodiscard]] static bool DetailsAreSound(const Records& records, Handle handle, LeaseWord word);
+
+  explicit LeaseTable(const Options& options);
   [[nodiscard]] Verdict Judge(Handle handle, uint64_t fence, LeaseWord word) const;
   [[nodiscard]] bool TryView(Handle handle, BootMs now, std::optional<GrantView>& view) const;
   [[nodiscard]] BootMs GrantedAt(Handle handle) const;
-  void StoreHolder(Handle handle, std::string_view holder);
+  void StoreDetails(Handle handle, uint64_t fence, BootMs granted_at, std::string_view holder);
   [[nodiscard]] bool ScanBlock(Share block, BootMs now, std::span<Overdue> out, uint32_t& ended);
 
   const uint32_t capacity_;
   const uint64_t first_fence_;
   // Apart from each other: the sweeper reads words and marks only, and names are touched only where
   // somebody gave one. 8 + 16 bytes for each handle, 64 more once it had a holder with a name.
-  MappedMemory word_memory_, detail_memory_, holder_memory_, mark_memory_;
-  std::atomic<uint64_t>* const words_;
-  Details* const details_;
-  HolderWords* const holders_;
+  MappedMemory own_records_, mark_memory_;
+  const Records records_;
   std::atomic<uint8_t>* const marks_;
 };
 

@@ -122,6 +122,25 @@ Status ShuttingDown() {
   return status;
 }
 
+Status RestartGrace(std::string_view pool, uint64_t left_ms) {
+  Status status =
+      Make(rpc::Code::kUnavailable,
+           "pool " + std::string(pool) +
+               " leases nothing yet: the machine went down without a clean stop of the server, and "
+               "grants that are not on file may still run",
+           "RESTART_GRACE", {{"pool", std::string(pool)}, {"left_ms", std::to_string(left_ms)}});
+  AddRetry(status, left_ms);
+  return status;
+}
+
+Status StateLost() {
+  Status status = Make(
+      rpc::Code::kUnavailable,
+      "the server's state_dir was deleted; it leases no more until it is restarted", "STATE_LOST");
+  AddRetry(status, 1000);
+  return status;
+}
+
 Status NoGrant(std::string_view pool, uint64_t handle) {
   return Make(rpc::Code::kNotFound, HandleOf(pool, handle) + " has no such grant", "NO_GRANT",
               {{"pool", std::string(pool)}, {"handle", std::to_string(handle)}});

@@ -42,6 +42,10 @@ class Violations {
 [[nodiscard]] google::rpc::Status PoolExhausted(std::string_view pool, uint64_t wanted,
                                                 uint64_t retry_ms);
 [[nodiscard]] google::rpc::Status ShuttingDown();
+// The pool waits until grants that it cannot know of have run out.
+[[nodiscard]] google::rpc::Status RestartGrace(std::string_view pool, uint64_t left_ms);
+// The files behind durable pools were deleted under the server.
+[[nodiscard]] google::rpc::Status StateLost();
 [[nodiscard]] google::rpc::Status NoGrant(std::string_view pool, uint64_t handle);
 [[nodiscard]] google::rpc::Status StaleFence(std::string_view pool, uint64_t handle,
                                              uint64_t current_fence);

@@ -85,7 +85,7 @@ google::rpc::Status HealthService::Check(const CallInfo& /*info*/,
 void HealthService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "Check",
               TypedHandler<HealthCheckRequest, HealthCheckResponse>(
-                  workers, std::bind_front(&HealthService::Check, this)));
+                  pools_.clock(), workers, std::bind_front(&HealthService::Check, this)));
   methods.Add(kService, "Watch",
               [this](rpc::StreamCall& call) { return std::make_unique<Watch>(*this, call); });
   services_ = methods.Services();

@@ -86,6 +86,10 @@ Status LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request
   CheckHolder(request.holder(), bad);
   if (!bad.empty()) return bad.ToError();
   if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
+  if (pool->spec.durable && state_lost_.load(std::memory_order_relaxed)) return StateLost();
+  if (const uint64_t left_ms = pool->leases->GraceLeftMs(info.now); left_ms != 0) {
+    return RestartGrace(pool->spec.name, left_ms);
+  }
 
   std::array<GrantRef, kMaxBatch> refs;
   const uint32_t granted = pool->leases->Lease(
@@ -191,16 +195,16 @@ Status LeaseService::GetGrant(const CallInfo& info, const v1::GetGrantRequest& r
 void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "Lease",
               TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
-                  workers, std::bind_front(&LeaseService::Lease, this)));
+                  pools_.clock(), workers, std::bind_front(&LeaseService::Lease, this)));
   methods.Add(kService, "Return",
               TypedHandler<v1::ReturnRequest, v1::ReturnResponse>(
-                  workers, std::bind_front(&LeaseService::Return, this)));
+                  pools_.clock(), workers, std::bind_front(&LeaseService::Return, this)));
   methods.Add(kService, "Renew",
               TypedHandler<v1::RenewRequest, v1::RenewResponse>(
-                  workers, std::bind_front(&LeaseService::Renew, this)));
+                  pools_.clock(), workers, std::bind_front(&LeaseService::Renew, this)));
   methods.Add(kService, "GetGrant",
               TypedHandler<v1::GetGrantRequest, v1::GetGrantResponse>(
-                  workers, std::bind_front(&LeaseService::GetGrant, this)));
+                  pools_.clock(), workers, std::bind_front(&LeaseService::GetGrant, this)));
 }
 
 }  // namespace objpool::server

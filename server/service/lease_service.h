@@ -21,6 +21,9 @@ class LeaseService {
   // From now on no handle is leased; renew and return go on. Any thread.
   void BeginShutdown() { shutting_down_.store(true, std::memory_order_relaxed); }
 
+  // The same, because what would be leased could not be remembered.
+  void LoseState() { state_lost_.store(true, std::memory_order_relaxed); }
+
   [[nodiscard]] google::rpc::Status Lease(const CallInfo& info, const v1::LeaseRequest& request,
                                           v1::LeaseResponse& reply);
   [[nodiscard]] google::rpc::Status Return(const CallInfo& info, const v1::ReturnRequest& request,
@@ -34,6 +37,7 @@ class LeaseService {
  private:
   PoolSet& pools_;
   std::atomic<bool> shutting_down_{false};
+  std::atomic<bool> state_lost_{false};
 };
 
 }  // namespace objpool::server

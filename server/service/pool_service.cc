@@ -120,13 +120,13 @@ Status PoolService::GetPoolStats(const CallInfo& /*info*/, const v1::GetPoolStat
 void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "GetPool",
               TypedHandler<v1::GetPoolRequest, v1::GetPoolResponse>(
-                  workers, std::bind_front(&PoolService::GetPool, this)));
+                  pools_.clock(), workers, std::bind_front(&PoolService::GetPool, this)));
   methods.Add(kService, "ListPools",
               TypedHandler<v1::ListPoolsRequest, v1::ListPoolsResponse>(
-                  workers, std::bind_front(&PoolService::ListPools, this)));
+                  pools_.clock(), workers, std::bind_front(&PoolService::ListPools, this)));
   methods.Add(kService, "GetPoolStats",
               TypedHandler<v1::GetPoolStatsRequest, v1::GetPoolStatsResponse>(
-                  workers, std::bind_front(&PoolService::GetPoolStats, this)));
+                  pools_.clock(), workers, std::bind_front(&PoolService::GetPoolStats, this)));
 }
 
 }  // namespace objpool::server

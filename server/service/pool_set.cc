@@ -24,9 +24,50 @@ uint32_t CapacityOf(const PoolSpec& spec) {
   return std::visit(count, spec.kind);
 }
 
-bool MakePool(NamedPool& pool, lease::LeasePool::Options options, std::string& why) {
+// What grants of the pool mean, in full: a file of one meaning is of no use to another.
+std::string Describe(const PoolSpec& spec) {
+  struct {
+    std::string operator()(const IdsSpec& ids) const {
+      return "ids from " + std::to_string(ids.first);
+    }
+    std::string operator()(const LabelsSpec& labels) const {
+      std::string text = "labels";
+      for (const std::string& label : labels.labels) text += " \"" + label + "\"";
+      return text;
+    }
+    std::string operator()(const BuffersSpec& buffers) const {
+      return "buffers of " + std::to_string(buffers.size_bytes) + " bytes";
+    }
+  } describe;
+  return std::visit(describe, spec.kind);
+}
+
+// Opens the pool's file and takes up what an earlier server left in it.
+bool OpenFile(NamedPool& pool, const PoolSet::Options& set, lease::LeasePool::Options& options,
+              std::string& why) {
+  const uint32_t capacity = options.pool.capacity;
+  pool.file = store::PoolFile::Open(
+      set.state->path(),
+      {.name = pool.spec.name, .capacity = capacity, .description = Describe(pool.spec)},
+      lease::LeaseTable::RecordBytes(capacity), why);
+  if (pool.file == nullptr) return false;
+  lease::LeaseTable::Recovery found;
+  if (!pool.file->fresh()) {
+    found = lease::LeaseTable::Recover(pool.file->records(), capacity, set.now);
+  }
+  options.id = 0;  // the secret is the pool's own
+  options.secret = pool.file->secret();
+  options.records = pool.file->records();
+  options.first_fence = pool.file->BeginEpoch(found.highest_fence);
+  options.grace_until = pool.file->fresh() ? 0 : set.state->GraceUntil(pool.spec.ttl_max_ms);
+  return true;
+}
+
+bool MakePool(NamedPool& pool, const PoolSet::Options& set, lease::LeasePool::Options options,
+              std::string& why) {
   const auto* const buffers = std::get_if<BuffersSpec>(&pool.spec.kind);
   options.pool.capacity = CapacityOf(pool.spec);
+  if (pool.spec.durable && !OpenFile(pool, set, options, why)) return false;
   options.pool.return_home = buffers != nullptr;
   pool.leases = lease::LeasePool::Create(options, why);
   if (pool.leases == nullptr) return false;
@@ -42,26 +83,25 @@ bool MakePool(NamedPool& pool, lease::LeasePool::Options options, std::string& w
 }  // namespace
 
 std::unique_ptr<PoolSet> PoolSet::Create(const std::vector<PoolSpec>& specs,
-                                         std::shared_ptr<const SlotMap> slots, uint64_t first_fence,
-                                         std::string& why) {
-  std::unique_ptr<PoolSet> set(new PoolSet);
+                                         const Options& set_options, std::string& why) {
+  std::unique_ptr<PoolSet> set(new PoolSet(set_options.clock));
   lease::LeasePool::Options options;
   options.secret = lease::RandomSecret();
-  options.first_fence = first_fence;
-  options.pool.slots = slots;
+  options.first_fence = set_options.first_fence;
+  options.pool.slots = set_options.slots;
   set->pools_.reserve(specs.size());
   for (const PoolSpec& spec : specs) {
     NamedPool& pool = set->pools_.emplace_back();
     pool.spec = spec;
     ++options.id;
-    if (!MakePool(pool, options, why)) {
+    if (!MakePool(pool, set_options, options, why)) {
       why = "pool " + spec.name + ": " + why;
       return nullptr;
     }
   }
   std::ranges::sort(set->pools_, {}, [](const NamedPool& pool) { return pool.spec.name; });
   for (NamedPool& pool : set->pools_) set->by_name_.emplace(pool.spec.name, &pool);
-  set->rounds_.resize(slots->slots());
+  set->rounds_.resize(set_options.slots->slots());
   return set;
 }
 
@@ -97,6 +137,11 @@ bool PoolSet::Sweep(SlotId worker, lease::BootMs now) {
     if (whole && ++round.pool == pools_.size()) round.running = false;
   }
   return round.running;
+}
+
+bool PoolSet::Sync(std::string& why) const {
+  return std::ranges::all_of(
+      pools_, [&](const NamedPool& pool) { return pool.file == nullptr || pool.file->Sync(why); });
 }
 
 NamedPool* PoolSet::Find(std::string_view name) {

@@ -10,6 +10,7 @@
 #include "server/lease/lease_word.h"
 #include "server/rpc/call.h"
 #include "server/service/errors.h"
+#include "server/service/lease_clock.h"
 
 namespace objpool::server {
 
@@ -28,14 +29,14 @@ inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite
 // `serve` is google::rpc::Status(const CallInfo&, const Request&, Reply&), which answers at once.
 // Each worker reuses its two messages, so that a call allocates none.
 template <typename Request, typename Reply, typename Serve>
-rpc::UnaryHandler TypedHandler(uint32_t workers, Serve serve) {
+rpc::UnaryHandler TypedHandler(LeaseClock clock, uint32_t workers, Serve serve) {
   struct Scratch {
     Request request;
     Reply reply;
   };
   // Shared because std::function must be copyable; there is one copy.
   auto scratch = std::make_shared<std::vector<Scratch>>(workers);
-  return [scratch, serve = std::move(serve)](rpc::UnaryCall& call) {
+  return [clock, scratch, serve = std::move(serve)](rpc::UnaryCall& call) {
     auto& [request, reply] = (*scratch)[call.worker()];
     const std::string_view bytes = call.request();
     if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
@@ -43,7 +44,7 @@ rpc::UnaryHandler TypedHandler(uint32_t workers, Serve serve) {
       return;
     }
     reply.Clear();
-    const CallInfo info{call.worker(), call.now() / 1'000'000};
+    const CallInfo info{call.worker(), clock.At(call.now())};
     const google::rpc::Status error = serve(info, std::as_const(request), reply);
     if (error.code() == 0) {
       FinishWith(call, reply);

@@ -14,11 +14,12 @@ MAY_INCLUDE = {
     "pool": ("pool/base/",),
     "pool/example": ("pool/",),
     "server/lease": ("pool/",),
+    "server/store": ("pool/base/", "server/lease/"),
     "server/rpc": ("pool/base/", "pool/affinity.h"),
     "server/metrics": ("pool/base/",),
     "server/config": ("pool/pool.h", "pool/object_memory.h") + GENERATED_CONFIG,
-    "server/service": ("pool/", "server/lease/", "server/config/", "server/rpc/call.h",
-                       "server/rpc/method_table.h", "server/rpc/status.h",
+    "server/service": ("pool/", "server/lease/", "server/store/", "server/config/",
+                       "server/rpc/call.h", "server/rpc/method_table.h", "server/rpc/status.h",
                        "server/rpc/boot_clock.h") + GENERATED_API + GENERATED_CONFIG,
     "server": ("pool/", "server/"),
     "client": ("pool/base/",) + GENERATED_API,
@@ -28,7 +29,7 @@ MAY_INCLUDE = {
 # (*.grpc.pb.h) is as much gRPC as grpcpp itself; a generated message is not.
 LIBRARIES = {
     "hwloc": (r"hwloc(/|\.h)", r"pool/topology_hwloc\.cc"),
-    "libsodium": (r"sodium(/|\.h)", r"server/lease/grant_key\.cc"),
+    "libsodium": (r"sodium(/|\.h)", r"server/lease/grant_key\.cc|server/store/checksum\.cc"),
     "gRPC": (r"grpcpp/|grpc/(?!.*\.pb\.h$)|.*\.grpc\.pb\.h$", r"server/rpc/grpc_.*|client/.*"),
     "prometheus-cpp": (r"prometheus/", r"server/metrics/.*|server/collector.*"),
     "libmicrohttpd": (r"microhttpd\.h", r"server/metrics/http_endpoint\.cc"),
@@ -48,18 +49,19 @@ MAY_LINK = {
     "pool": (r"objpool::hwloc", r"\$<BUILD_INTERFACE:objpool_build>"),
     "pool/example": (r"objpool::objpool",),
     "server/lease": (r"objpool", r"\$\{SODIUM_LIBRARY\}"),
+    "server/store": (r"objpool_lease", r"\$\{SODIUM_LIBRARY\}"),
     "proto": (r"gRPC::grpc\+\+", r"protobuf::libprotobuf"),
     "server/rpc": (r"objpool", r"gRPC::.*", r"absl::.*"),
     "server/metrics": (r"objpool", r"prometheus-cpp::core", r"\$\{MICROHTTPD_LIBRARY\}"),
     "server/config": (r"objpool", r"objpool_proto", r"CLI11::CLI11"),
-    "server/service": (r"objpool", r"objpool_(config|lease|proto|rpc)"),
-    "server": (r"objpool", r"objpool_(config|lease|metrics|proto|rpc|service)"),
+    "server/service": (r"objpool", r"objpool_(config|lease|proto|rpc|store)"),
+    "server": (r"objpool", r"objpool_(config|lease|metrics|proto|rpc|service|store)"),
     "client": (r"objpool_proto", r"gRPC::.*", r"absl::.*", r"CLI11::CLI11"),
 }
 
 # Every room is explained to the next engineer.
-WITH_README = ("pool", "server", "server/lease", "server/rpc", "server/metrics", "server/config",
-               "server/service", "client", "proto", "deploy", "tests")
+WITH_README = ("pool", "server", "server/lease", "server/store", "server/rpc", "server/metrics",
+               "server/config", "server/service", "client", "proto", "deploy", "tests")
 
 _INCLUDE = re.compile(r'\s*#\s*include\s*(<([^>]+)>|"([^"]+)")')
 _OURS = re.compile(r"(pool|server|client|tests)/")

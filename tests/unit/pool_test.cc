@@ -269,6 +269,25 @@ TEST(Pool, IsEmptyUntilItsSlotsAreAttached) {
   EXPECT_NE(pool->Pop(1), kNoHandle);
 }
 
+TEST(Pool, BeginsWithoutTheHandlesThatAreOutAlready) {
+  std::string why;
+  const auto pool = Pool::Create({.capacity = 1000, .slots = FlatSlots(3)}, why);
+  ASSERT_NE(pool, nullptr) << why;
+  for (SlotId slot = 0; slot < 3; ++slot) {
+    pool->Attach(slot, [](Handle handle) { return handle % 4 != 0 && handle > 100; });
+  }
+  EXPECT_EQ(pool->free(), 675u);
+  std::set<Handle> seen;
+  for (Handle handle = pool->Pop(2); handle != kNoHandle; handle = pool->Pop(2)) {
+    EXPECT_TRUE(handle % 4 != 0 && handle > 100);
+    seen.insert(handle);
+  }
+  EXPECT_EQ(seen.size(), 675u);
+  for (Handle handle = 0; handle < 1000; ++handle) pool->Push(1, handle);
+  EXPECT_EQ(pool->free(), 1000u);
+  EXPECT_EQ(pool->Stats(1).occupancy, 1000u);
+}
+
 TEST(Pool, MoreSlotsThanHandlesStillGivesThemAll) {
   const auto pool = MakePool(3, FlatSlots(8));
   std::set<Handle> seen;

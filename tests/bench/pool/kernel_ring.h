@@ -10,7 +10,8 @@
 //   R1  Push stores last    pairs with  A1  Pop loads it: the entry is written
 // Progress: lock-free. Any thread pops.
 //
-// `kPadded` keeps apart what the pusher and the thieves write, which the kernel does not.
+// `kPadded` keeps apart what the pusher and the thieves write; the kernel does not. A test has
+// its own `Atomic` (tests/unit/kernel_ring_control_test.cc).
 #pragma once
 
 #include <atomic>
@@ -24,14 +25,14 @@
 
 namespace objpool::bench {
 
-template <bool kPadded>
+template <bool kPadded, template <typename> typename Atomic = std::atomic>
 class alignas(base::kCacheLineBytes) KernelRing {
  public:
   // Room for all `objects` of the pool.
   explicit KernelRing(uint32_t objects)
       : mask_(std::bit_ceil(objects) - 1),
         objects_(objects),
-        entries_(new std::atomic<Handle>[std::size_t{mask_} + 1]) {}
+        entries_(new Atomic<Handle>[std::size_t{mask_} + 1]) {}
 
   void Push(Handle handle) {
     uint32_t tail = tail_.load(std::memory_order_relaxed);
@@ -63,12 +64,12 @@ class alignas(base::kCacheLineBytes) KernelRing {
  private:
   static constexpr std::size_t kApart = kPadded ? base::kCacheLineBytes : alignof(uint32_t);
 
-  alignas(kApart) std::atomic<uint32_t> head_{0};
-  alignas(kApart) std::atomic<uint32_t> tail_{0};
-  std::atomic<uint32_t> last_{0};
+  alignas(kApart) Atomic<uint32_t> head_{0};
+  alignas(kApart) Atomic<uint32_t> tail_{0};
+  Atomic<uint32_t> last_{0};
   alignas(kApart) const uint32_t mask_;
   const uint32_t objects_;
-  const std::unique_ptr<std::atomic<Handle>[]> entries_;
+  const std::unique_ptr<Atomic<Handle>[]> entries_;
 };
 
 }  // namespace objpool::bench

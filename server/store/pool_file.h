@@ -1,0 +1,79 @@
+// PoolFile: what outlives a server of one pool: who it is, its secret, its epoch, and its records.
+//
+// The first page is the header, twice (twin.h); the records follow, in the layout of LeaseTable,
+// which also says how they are mended. Numbers are as the machine has them: a file does not move to
+// a machine of another byte order, and says so.
+//
+// Fences are (epoch, counter), 32 bits each, compared as one number. Each open begins a new epoch,
+// which is on file before the first grant, so fences rise whatever becomes of the records.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "server/lease/grant_key.h"
+#include "server/store/mapped_file.h"
+
+namespace objpool::store {
+
+// What the handles of a pool are: grants of one pool mean nothing in another.
+struct PoolIdentity {
+  std::string name;         // 1 .. 63 bytes
+  uint32_t capacity = 0;    // handles
+  std::string description;  // of what they stand for, in full: "ids from 0", "labels a, b"
+};
+
+class PoolFile {
+ public:
+  // Opens the file of a pool in `folder`, or makes it. Null, with `why`: when it is damaged, of
+  // another version, or of a pool whose handles were others. It is not changed then.
+  [[nodiscard]] static std::unique_ptr<PoolFile> Open(const std::string& folder,
+                                                      const PoolIdentity& identity,
+                                                      std::size_t record_bytes, std::string& why);
+
+  // Of no earlier server: the records are zeros.
+  [[nodiscard]] bool fresh() const { return fresh_; }
+  [[nodiscard]] std::byte* records() const { return file_->bytes().data() + kHeaderBytes; }
+  [[nodiscard]] const lease::Secret& secret() const { return header_.secret; }
+  [[nodiscard]] const std::string& path() const { return file_->path(); }
+
+  // Begins the epoch after those of all earlier opens and of `highest_fence`. The fence to go on
+  // from.
+  [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence);
+  // Waits until the disk has all of it.
+  [[nodiscard]] bool Sync(std::string& why) const { return file_->Sync(why); }
+
+ private:
+  static constexpr std::size_t kHeaderBytes = 4096;
+  static constexpr uint64_t kMagic = 0x314c4f4f504a424f;  // "OBJPOOL1", little-endian
+  static constexpr uint64_t kVersion = 1;
+
+  // As it is in the file.
+  struct Header {
+    uint64_t magic = kMagic;
+    uint64_t version = kVersion;
+    uint64_t capacity = 0;
+    uint64_t record_bytes = 0;
+    uint64_t description_sum = 0;  // checksum of PoolIdentity::description
+    uint64_t epoch = 0;
+    lease::Secret secret{};
+    std::array<char, 64> name{};
+    std::array<char, 256> description{};  // its beginning, for people
+  };
+
+  explicit PoolFile(std::unique_ptr<MappedFile> file) : file_(std::move(file)) {}
+  void Begin(const PoolIdentity& identity, std::size_t record_bytes);
+  [[nodiscard]] bool Check(const PoolIdentity& identity, std::size_t record_bytes,
+                           std::string& why);
+
+  const std::unique_ptr<MappedFile> file_;
+  Header header_;
+  bool fresh_ = false;
+};
+
+}  // namespace objpool::store

@@ -1,0 +1,253 @@
+// Goal: a pool's file knows every grant after a kill; what is damaged is found or does no harm:
+// never is a handle free that somebody holds, and never does a fence come again.
+// Method: real files; the same file is damaged in every way one by one.
+#include "server/store/pool_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/lease/lease_pool.h"
+#include "tests/support/fake_topology.h"
+#include "tests/support/temp_folder.h"
+
+namespace objpool::store {
+namespace {
+
+using lease::BootMs;
+using lease::GrantRef;
+using lease::LeasePool;
+using lease::LeaseTable;
+using lease::Outcome;
+using ::testing::HasSubstr;
+using testing::ReadAll;
+using testing::TempFolder;
+using testing::WriteAll;
+
+// With the records of so many handles a file has 64 KiB and a bit.
+constexpr uint32_t kCapacity = 640;
+const PoolIdentity kIdentity = {.name = "ids", .capacity = kCapacity, .description = "ids from 0"};
+
+// A pool on a file, as a server has it.
+struct Life {
+  std::unique_ptr<PoolFile> file;
+  LeaseTable::Recovery found;
+  std::unique_ptr<LeasePool> pool;
+};
+
+Life Begin(const TempFolder& folder, BootMs now = 0) {
+  Life life;
+  std::string why;
+  life.file = PoolFile::Open(folder.path(), kIdentity, LeaseTable::RecordBytes(kCapacity), why);
+  EXPECT_NE(life.file, nullptr) << why;
+  life.found = LeaseTable::Recover(life.file->records(), kCapacity, now);
+  LeasePool::Options options;
+  options.pool = {.capacity = kCapacity, .slots = testing::FlatSlots(2)};
+  options.secret = life.file->secret();
+  options.records = life.file->records();
+  options.first_fence = life.file->BeginEpoch(life.found.highest_fence);
+  life.pool = LeasePool::Create(options, why);
+  EXPECT_NE(life.pool, nullptr) << why;
+  for (SlotId worker = 0; worker < 2; ++worker) EXPECT_TRUE(life.pool->Attach(worker));
+  return life;
+}
+
+std::vector<GrantRef> Lease(Life& life, uint32_t count, uint64_t ttl_ms = 10'000, BootMs now = 0) {
+  std::vector<GrantRef> refs(count);
+  refs.resize(
+      life.pool->Lease(1, {.min_count = 1, .ttl_ms = ttl_ms, .holder = "somebody"}, now, refs));
+  return refs;
+}
+
+lease::Verdict Return(Life& life, const GrantRef& ref, BootMs now = 0) {
+  lease::Verdict verdict;
+  life.pool->Return(0, std::span(&ref, 1), now, std::span(&verdict, 1));
+  return verdict;
+}
+
+TEST(PoolFile, GrantsGoOnInTheNextLife) {
+  const TempFolder folder;
+  Life first = Begin(folder);
+  EXPECT_TRUE(first.file->fresh());
+  const std::vector<GrantRef> refs = Lease(first, 100);
+  for (std::size_t i = 0; i < 50; ++i) EXPECT_EQ(Return(first, refs[i]).outcome, Outcome::kOk);
+  first = {};  // as a kill leaves it: nothing is written at the end
+
+  Life second = Begin(folder, 1);
+  EXPECT_FALSE(second.file->fresh());
+  EXPECT_EQ(second.found.leased, 50u);
+  EXPECT_EQ(second.found.quarantined, 0u);
+  EXPECT_EQ(second.pool->pool().free(), kCapacity - 50);
+  EXPECT_EQ(second.pool->Totals().active(), 50u);
+  const std::vector<GrantRef> others = Lease(second, kCapacity, 10'000, 1);
+  EXPECT_EQ(others.size(), kCapacity - 50) << "what is held is not given again";
+  std::set<uint64_t> held;
+  for (std::size_t i = 50; i < 100; ++i) held.insert(refs[i].handle);
+  for (const GrantRef& ref : others) {
+    EXPECT_FALSE(held.contains(ref.handle));
+    EXPECT_GT(ref.fence, refs[0].fence);
+  }
+  const auto view = second.pool->Look(static_cast<Handle>(refs[99].handle), 1);
+  ASSERT_TRUE(view.has_value());
+  EXPECT_EQ(view->holder, "somebody");
+  EXPECT_EQ(view->fence, refs[99].fence);
+  EXPECT_EQ(Return(second, refs[99], 1).outcome, Outcome::kOk) << "the key is good still";
+  EXPECT_EQ(Return(second, refs[99], 1).outcome, Outcome::kAlreadyReturned);
+  EXPECT_EQ(Return(second, refs[98], 20'000).outcome, Outcome::kExpired);
+}
+
+TEST(PoolFile, ReturnsOfAnEarlierLifeAreStillKnown) {
+  const TempFolder folder;
+  Life first = Begin(folder);
+  const std::vector<GrantRef> refs = Lease(first, 1);
+  EXPECT_EQ(Return(first, refs[0]).outcome, Outcome::kOk);
+  first = {};
+  Life second = Begin(folder);
+  EXPECT_EQ(Return(second, refs[0]).outcome, Outcome::kAlreadyReturned);
+}
+
+TEST(PoolFile, FencesRiseOverManyLives) {
+  const TempFolder folder;
+  uint64_t last = 0;
+  for (int life = 0; life < 5; ++life) {
+    Life now = Begin(folder);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const std::vector<GrantRef> refs = Lease(now, kCapacity);
+      ASSERT_EQ(refs.size(), kCapacity);
+      EXPECT_GT(refs[0].fence, last);
+      last = refs[0].fence;
+      for (const GrantRef& ref : refs) EXPECT_EQ(Return(now, ref).outcome, Outcome::kOk);
+    }
+  }
+}
+
+TEST(PoolFile, RefusesTheFileOfAnotherPool) {
+  const TempFolder folder;
+  Begin(folder);
+  const std::string before = ReadAll(folder / "ids.pool");
+  std::string why;
+  PoolIdentity other = kIdentity;
+  other.description = "ids from 100";
+  EXPECT_EQ(PoolFile::Open(folder.path(), other, LeaseTable::RecordBytes(kCapacity), why), nullptr);
+  EXPECT_THAT(why, HasSubstr("was made for 640 handles, ids from 0, but the configuration says "
+                             "640 handles, ids from 100; move the file away"));
+  other = kIdentity;
+  other.capacity = kCapacity + 1;
+  EXPECT_EQ(PoolFile::Open(folder.path(), other, LeaseTable::RecordBytes(kCapacity), why), nullptr);
+  EXPECT_THAT(why, HasSubstr("640 handles"));
+  EXPECT_EQ(ReadAll(folder / "ids.pool"), before) << "it is not changed";
+}
+
+TEST(PoolFile, RefusesEveryTruncation) {
+  const TempFolder folder;
+  Begin(folder);
+  const std::string whole = ReadAll(folder / "ids.pool");
+  std::string why;
+  for (std::size_t length = 0; length < whole.size(); length += length < 600 ? 1 : 101) {
+    WriteAll(folder / "ids.pool", whole.substr(0, length));
+    ASSERT_EQ(PoolFile::Open(folder.path(), kIdentity, LeaseTable::RecordBytes(kCapacity), why),
+              nullptr)
+        << length;
+    ASSERT_THAT(why, HasSubstr("must be a file of " + std::to_string(whole.size())));
+  }
+}
+
+TEST(PoolFile, ADiskThatIsFullIsToldAndLeavesNothing) {
+  const TempFolder folder;
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{.rlim_cur = 10'000, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  std::string why;
+  EXPECT_EQ(PoolFile::Open(folder.path(), kIdentity, LeaseTable::RecordBytes(kCapacity), why),
+            nullptr);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  (void)std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(why, HasSubstr("ids.pool.new: cannot reserve: File too large"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+// A file in which half of the handles are held, others were, and most never were.
+std::string Image(const TempFolder& folder, std::vector<GrantRef>& held) {
+  Life life = Begin(folder);
+  held = Lease(life, 128, 60'000);
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(Return(life, held[i]).outcome, Outcome::kOk);
+  held.erase(held.begin(), held.begin() + 64);
+  life = {};
+  return ReadAll(folder / "ids.pool");
+}
+
+void FlipBit(const std::string& path, std::size_t bit) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(static_cast<std::streamoff>(bit / 8));
+  const int byte = file.get();
+  file.seekp(static_cast<std::streamoff>(bit / 8));
+  file.put(static_cast<char>(byte ^ (1 << (bit % 8))));
+}
+
+TEST(PoolFile, EveryFlippedBitOfTheHeaderIsFoundOrDoesNoHarm) {
+  const TempFolder folder;
+  std::vector<GrantRef> held;
+  const std::string whole = Image(folder, held);
+  const lease::Secret secret = Begin(folder).file->secret();
+  std::string why;
+  std::size_t refused = 0;
+  WriteAll(folder / "ids.pool", whole);
+  // Two copies of less than 512 bytes are all that is read of it.
+  for (std::size_t at = 0; at < 2 * 512 * 8; ++at) {
+    const std::size_t bit = at < 512 * 8 ? at : at + (512 * 8);
+    const auto flip = [&] { FlipBit(folder / "ids.pool", bit); };
+    flip();
+    const auto file =
+        PoolFile::Open(folder.path(), kIdentity, LeaseTable::RecordBytes(kCapacity), why);
+    if (file == nullptr) ++refused;
+    ASSERT_TRUE(file == nullptr || file->secret() == secret);
+    flip();
+  }
+  EXPECT_EQ(refused, 0u) << "one of two copies is always sound";
+}
+
+TEST(PoolFile, EveryFlippedBitOfTheRecordsIsFoundOrDoesNoHarm) {
+  const TempFolder folder;
+  std::vector<GrantRef> held;
+  const std::string whole = Image(folder, held);
+  const std::size_t bytes = LeaseTable::RecordBytes(kCapacity);
+  std::vector<uint64_t> memory(bytes / sizeof(uint64_t));
+  auto* const records = reinterpret_cast<std::byte*>(memory.data());
+  const auto pristine = std::as_bytes(std::span(whole)).last(bytes);
+  uint32_t quarantined = 0;
+  // All of them; under a sanitizer some, which take as long.
+  const std::size_t step = kObjpoolChecked ? 61 : 1;
+  for (std::size_t bit = 0; bit < bytes * 8; bit += step) {
+    std::ranges::copy(pristine, records);
+    records[bit / 8] ^= std::byte{1} << (bit % 8);
+    const LeaseTable::Recovery found = LeaseTable::Recover(records, kCapacity, 1);
+    quarantined += found.quarantined;
+    ASSERT_LE(found.quarantined, 1u);
+    ASSERT_LE(found.highest_fence, held[0].fence + (uint64_t{1} << 20)) << bit;
+    std::string why;
+    const auto table = LeaseTable::Create(
+        {.capacity = kCapacity, .first_fence = uint64_t{1} << 40, .records = records}, why);
+    for (const GrantRef& ref : held) {
+      ASSERT_FALSE(table->IsFree(static_cast<Handle>(ref.handle))) << "bit " << bit;
+    }
+  }
+  if (step == 1) {
+    EXPECT_GT(quarantined, held.size() * 64) << "a word's bits at least are all looked at";
+  }
+}
+
+}  // namespace
+}  // namespace objpool::store
