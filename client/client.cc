@@ -65,9 +65,9 @@ bool Client::Connect(Milliseconds time) const {
 }
 
 template <typename Call>
-Error Client::Run(Call call) const {
+Error Client::Run(Call call, Milliseconds wait) const {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
+  context.set_deadline(std::chrono::system_clock::now() + options_.timeout + wait);
   const grpc::Status status = call(context);
   if (status.ok()) return {};
   return ErrorOf(status, channel_->GetState(false) == GRPC_CHANNEL_READY);
@@ -75,9 +75,11 @@ Error Client::Run(Call call) const {
 
 Result<v1::LeaseResponse> Client::Lease(const v1::LeaseRequest& request) const {
   Result<v1::LeaseResponse> result;
-  result.error = Run([&](grpc::ClientContext& context) {
-    return leases_->Lease(&context, request, &result.value);
-  });
+  result.error = Run(
+      [&](grpc::ClientContext& context) {
+        return leases_->Lease(&context, request, &result.value);
+      },
+      DurationOf(request.max_wait()));
   return result;
 }
 

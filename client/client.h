@@ -33,7 +33,7 @@ inline constexpr std::string_view kDefaultAddress = "127.0.0.1:7420";
 struct ClientOptions {
   // HOST:PORT, or what else gRPC takes (unix:PATH, dns:///NAME:PORT).
   std::string address{kDefaultAddress};
-  // Of each call, connecting included. Range: 1 ms .. 7 days.
+  // Of each call, connecting included; a Lease that waits may wait that much longer. Range: 1 ms .. 7 days.
   Milliseconds timeout{5000};
   // A connection that no other client of this process shares.
   bool own_connection = false;
@@ -90,7 +90,7 @@ class Client {
  private:
   // Runs one call on a fresh context with a deadline.
   template <typename Call>
-  [[nodiscard]] Error Run(Call call) const;
+  [[nodiscard]] Error Run(Call call, Milliseconds wait = Milliseconds(0)) const;
 
   ClientOptions options_;
   // Shared with gRPC's stubs, which is the only way that gRPC hands channels around.

@@ -138,6 +138,8 @@ class Pool {
   [[nodiscard]] uint64_t free() const;
   // How slots keep owner and thieves apart: "biased" or "slot_lock".
   [[nodiscard]] const char* engine() const { return biased_ ? "biased" : "slot_lock"; }
+  // Whether Sync::HeavyFence works for this process.
+  [[nodiscard]] bool has_heavy_fences() const { return biased_; }
   // Memory of the engine, in bytes.
   [[nodiscard]] std::size_t memory_bytes() const {
     return slot_memory_.bytes() + block_memory_.bytes();

@@ -33,6 +33,8 @@ void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
                         std::vector<prometheus::MetricFamily>& families);
+void AppendWaitMetrics(const CollectorSources& sources,
+                       std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,
                       std::vector<prometheus::MetricFamily>& families);
 

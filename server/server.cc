@@ -68,8 +68,15 @@ bool Server::Plan(std::string& why) {
 
 bool Server::OpenPools(std::string& why) {
   const uint64_t boot_ms = rpc::BootNow() / 1'000'000;
+  waiting_ = std::make_unique<LeaseWaiting>(plan_.slots->slots(), [this](uint32_t worker) {
+    // Without an engine yet, the worker looks by itself some milliseconds later.
+    if (rpc::Engine* const engine = engine_to_wake_.load(std::memory_order_acquire)) {
+      engine->Wake(worker);
+    }
+  });
   PoolSet::Options options;
   options.slots = plan_.slots;
+  options.on_served = [this](lease::Waiter& waiter) { waiting_->OnServed(waiter); };
   options.first_fence = FirstFence();
   if (!config_.state_dir.empty()) {
     state_ = store::StateDir::Open(config_.state_dir, store::CurrentBoot(), boot_ms, why);
@@ -96,7 +103,7 @@ void Server::Beat(rpc::BootNs now) {
 
 bool Server::StartEngine(std::string& why) {
   const uint32_t workers = plan_.slots->slots();
-  lease_service_ = std::make_unique<LeaseService>(*pools_);
+  lease_service_ = std::make_unique<LeaseService>(*pools_, *waiting_);
   lease_service_->AddTo(methods_, workers);
   pool_service_ = std::make_unique<PoolService>(*pools_);
   pool_service_->AddTo(methods_, workers);
@@ -118,13 +125,17 @@ bool Server::StartEngine(std::string& why) {
   };
   hooks.on_turn = [this](uint32_t worker, rpc::BootNs now) {
     if (worker == 0) Beat(now);
-    return pools_->Sweep(worker, pools_->clock().At(now));
+    const lease::BootMs at = pools_->clock().At(now);
+    const bool more = pools_->Sweep(worker, at);
+    waiting_->Turn(worker, at, lease_service_->shutting_down());
+    return more;
   };
   engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
     why = "listen: " + why;
     return false;
   }
+  engine_to_wake_.store(engine_.get(), std::memory_order_release);
   up_.store(true, std::memory_order_release);  // R1 -> A1
   return true;
 }

@@ -63,6 +63,7 @@ class Server {
   const Config config_;
   WorkerPlan plan_;
   std::unique_ptr<store::StateDir> state_;  // null without a state_dir
+  std::unique_ptr<LeaseWaiting> waiting_;   // outlives the pools, which call it
   std::unique_ptr<PoolSet> pools_;
   std::unique_ptr<LeaseService> lease_service_;
   std::unique_ptr<PoolService> pool_service_;
@@ -70,6 +71,8 @@ class Server {
   ReflectionService reflection_service_;
   rpc::MethodTable methods_;
   std::unique_ptr<rpc::Engine> engine_;
+  // For workers, who serve calls while StartEngine is still at it.
+  std::atomic<rpc::Engine*> engine_to_wake_{nullptr};
   std::unique_ptr<metrics::HttpEndpoint> metrics_;
   rpc::BootNs next_beat_ = 0;  // of worker 0
   std::string ready_json_;     // what the ready file holds; empty while there is none of ours

@@ -170,10 +170,16 @@ class CommandLine {
     lease->add_option("--min-count", lease_.min_count, "How many will do [as --count]")
         ->check(CLI::Range(1u, kMaxBatch));
     AddDuration(*lease, "--ttl", Milliseconds(1), lease_.ttl, "For how long [the pool's default]");
+    AddDuration(*lease, "--max-wait", Milliseconds(0), lease_.max_wait,
+                "Wait for handles where there are too few [not at all]");
+    lease->add_option("--priority", lease_.priority, "Of those who wait, the highest go first")
+        ->capture_default_str()
+        ->check(CLI::Range(0u, 9u));
     lease->add_option("--holder", lease_.holder, "Who asks, at most 64 bytes [user@host]")
         ->check(CheckHolder, "", "");
     lease->footer(
         Example("  objpoolctl lease ports --count 2 --ttl 30s\n"
+                "  objpoolctl lease seats --max-wait 1m\n"
                 "  ref=$(objpoolctl lease ports | cut -f2)"));
 
     CLI::App* grant = app_.add_subcommand("grant", "Show who holds a handle");

@@ -16,6 +16,8 @@ struct LeaseOptions {
   uint32_t min_count = 0;  // Range: 0 .. count. Default: 0, which means count.
   Milliseconds ttl{0};     // Default: 0, the pool's own.
   std::string holder;      // At most kMaxHolderBytes.
+  Milliseconds max_wait{0};
+  uint32_t priority = 0;  // Range: 0 .. 9.
 };
 // Leases, and writes value, ref and ttl of each grant. Grants that could not be written are
 // returned.

@@ -98,6 +98,10 @@ Exit RunLease(const LeaseOptions& options, const Target& target, Console& consol
   request.set_min_count(options.min_count);
   request.set_holder(options.holder);
   if (options.ttl.count() != 0) *request.mutable_ttl() = ProtoDuration(options.ttl);
+  if (options.max_wait.count() != 0) {
+    *request.mutable_max_wait() = ProtoDuration(options.max_wait);
+  }
+  request.set_priority(options.priority);
   const Result<v1::LeaseResponse> leased = client.Lease(request);
   if (!leased.ok()) return Fail(console, leased.error, client.options());
 

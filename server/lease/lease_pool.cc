@@ -47,6 +47,8 @@ LeasePool::LeasePool(const Options& options, std::unique_ptr<Pool> pool,
     : id_(options.id),
       secret_(options.secret),
       grace_until_(options.grace_until),
+      max_waiters_(options.max_waiters),
+      on_served_(options.on_served),
       pool_(std::move(pool)),
       table_(std::move(table)),
       cells_(pool_->slots().slots()),
@@ -70,9 +72,14 @@ bool LeasePool::Attach(SlotId worker) {
 
 uint32_t LeasePool::Lease(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
   OBJPOOL_CHECK(out.size() <= kMaxBatch, "the edge refuses larger batches");
-  std::array<Handle, kMaxBatch> handles;
   if (GraceLeftMs(now) != 0) return 0;
-  LeaseCell& cell = cells_[worker];
+  // What is free belongs to those who wait for it.
+  const bool behind_others = waiting_.load(std::memory_order_relaxed) != 0;
+  return behind_others ? 0 : Take(worker, wish, now, out);
+}
+
+uint32_t LeasePool::Take(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
+  std::array<Handle, kMaxBatch> handles;
   const BootMs deadline = DeadlineAfter(now, wish.ttl_ms);
   const uint32_t count =
       pool_->PopBatch(worker, std::span(handles).first(out.size()), wish.min_count);
@@ -80,8 +87,7 @@ uint32_t LeasePool::Lease(SlotId worker, const Wish& wish, BootMs now, std::span
     const uint64_t fence = table_->Grant(handles[i], now, deadline, wish.holder);
     out[i] = {handles[i], fence, MakeKey(secret_, id_, handles[i], fence)};
   }
-  cell.granted.Add(count);
-  if (count == 0) cell.exhausted.Add();
+  cells_[worker].granted.Add(count);
   return count;
 }
 
@@ -117,7 +123,7 @@ void LeasePool::Return(SlotId worker, std::span<const GrantRef> refs, BootMs now
     CountEnd(cell, out[i], now);
     back[count++] = handle;
   }
-  pool_->PushBatch(worker, std::span(back).first(count));
+  TakeBack(worker, std::span(back).first(count), now);
 }
 
 void LeasePool::Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t ttl_ms, BootMs now,
@@ -131,7 +137,7 @@ void LeasePool::Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t tt
     cell.renewals[Index(out[i].outcome)].Add();
     if (!out[i].ended_here) continue;
     CountEnd(cell, out[i], now);
-    pool_->Push(worker, handle);
+    TakeBack(worker, std::span(&handle, 1), now);
   }
 }
 
@@ -153,12 +159,14 @@ bool LeasePool::Sweep(SlotId worker, BootMs now) {
   std::array<LeaseTable::Overdue, kMaxSwept> overdue;
   const auto [reached, ended] = table_->Sweep(step, now, overdue);
   LeaseCell& cell = cells_[worker];
-  for (const LeaseTable::Overdue& grant : std::span(overdue).first(ended)) {
+  std::array<Handle, kMaxSwept> back;
+  for (uint32_t i = 0; i < ended; ++i) {
     cell.expired.Add();
-    cell.hold.Observe(now - grant.granted_at);
-    cell.expiry_lag.Observe(now - grant.deadline);
-    pool_->Push(worker, grant.handle);
+    cell.hold.Observe(now - overdue[i].granted_at);
+    cell.expiry_lag.Observe(now - overdue[i].deadline);
+    back[i] = overdue[i].handle;
   }
+  TakeBack(worker, std::span(back).first(ended), now);
   next = reached == range.last ? range.first : reached;
   return reached == range.last;
 }

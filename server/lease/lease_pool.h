@@ -3,13 +3,20 @@
 // It joins a Pool (who is free) and a LeaseTable (who is held): a Lease pops and grants, and
 // whoever ends a grant pushes, in this order, so that a handle is never free and held at once.
 //
+// Waiters (WaitQueue). While there are any, who comes stands behind them, and whoever pushes serves
+// them. Neither misses the other: a waiter is counted, then has a heavy fence, then looks once
+// itself; who pushes has a light fence between the push and the look at the count (pool/sync.h). So
+// a free handle and a waiter whom it would do for are never left together.
+//
 // Threads: Attach, Lease, Return, Renew and Sweep take the worker that calls, which must be the one
 // thread that owns that slot. The others by any thread. Time is an argument.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +27,7 @@
 #include "server/lease/grant_key.h"
 #include "server/lease/lease_stats.h"
 #include "server/lease/lease_table.h"
+#include "server/lease/wait_queue.h"
 
 namespace objpool::lease {
 
@@ -36,6 +44,9 @@ class LeasePool {
     std::byte* records = nullptr;  // see LeaseTable::Options
     // Nothing is leased before: grants that nobody knows of may still run.
     BootMs grace_until = 0;
+    // At most so many wait at once.
+    uint32_t max_waiters = 10'000;
+    std::function<void(Waiter&)> on_served;
   };
 
   // Memory that a handle takes, names of holders aside: the pool's, its record, and its mark.
@@ -60,6 +71,21 @@ class LeasePool {
   };
   [[nodiscard]] uint32_t Lease(SlotId worker, const Wish& wish, BootMs now,
                                std::span<GrantRef> out);
+
+  // The call that Lease gave nothing was answered so, and does not wait.
+  void CountExhausted(SlotId worker) { cells_[worker].exhausted.Add(); }
+
+  // Puts a waiter into the queue, and serves whoever can be served. False when the queue is full.
+  // Whoever serves it calls on_served, on its own thread and with the queue locked; from then on it
+  // is the owner's again, with grants whose time runs since served_at.
+  [[nodiscard]] bool Wait(SlotId worker, Waiter& waiter, BootMs now);
+  // Takes it out again. False when it was served already.
+  [[nodiscard]] bool StopWaiting(SlotId worker, Waiter& waiter, BootMs now);
+  struct Waiting {
+    uint32_t waiters = 0;
+    BootMs oldest_since = 0;  // 0 when nobody waits
+  };
+  [[nodiscard]] Waiting LookAtWaiting() const;
 
   // Ends or extends each grant; one verdict each. refs.size() == out.size() <= kMaxBatch.
   void Return(SlotId worker, std::span<const GrantRef> refs, BootMs now, std::span<Verdict> out);
@@ -92,12 +118,18 @@ class LeasePool {
  private:
   LeasePool(const Options& options, std::unique_ptr<Pool> pool, std::unique_ptr<LeaseTable> table);
   [[nodiscard]] bool Known(const GrantRef& ref, Verdict& verdict) const;
+  uint32_t Take(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out);
+  void TakeBack(SlotId worker, std::span<const Handle> handles, BootMs now);
+  [[nodiscard]] bool SomebodyWaits();
+  void Serve(SlotId worker, BootMs now);
   void CountEnd(LeaseCell& cell, const Verdict& verdict, BootMs now);
   [[nodiscard]] Share SweepRange(SlotId worker) const;
 
   const uint32_t id_;
   const Secret secret_;
   const BootMs grace_until_;
+  const uint32_t max_waiters_;
+  const std::function<void(Waiter&)> on_served_;
   const std::unique_ptr<Pool> pool_;
   const std::unique_ptr<LeaseTable> table_;
   std::vector<LeaseCell> cells_;
@@ -106,6 +138,10 @@ class LeasePool {
     uint32_t next = 0;
   };
   std::vector<Cursor> cursors_;
+  // Read on each way; written only while somebody waits.
+  alignas(base::kCacheLineBytes) std::atomic<uint32_t> waiting_{0};
+  alignas(base::kCacheLineBytes) mutable std::mutex queue_lock_;
+  WaitQueue queue_;
   // The last look at how many grants had ended: boot time and count. Any worker may renew it;
   // losing one of two renewals costs nothing but precision.
   std::atomic<BootMs> sample_at_{0};

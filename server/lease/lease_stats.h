@@ -31,6 +31,9 @@ struct alignas(base::kCacheLineBytes) LeaseCell {
   std::array<base::Counter, kOutcomes> returns;
   std::array<base::Counter, kOutcomes> renewals;
   base::Histogram<kHoldBounds.size()> hold{kHoldBounds};
+  base::Counter waits_served;
+  base::Counter waits_given_up;  // cancelled, or as long as they wanted
+  base::Counter waited_ms;       // of those that were served
   base::Histogram<kExpiryLagBounds.size()> expiry_lag{kExpiryLagBounds};
 };
 

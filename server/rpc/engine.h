@@ -50,6 +50,8 @@ class Engine {
   [[nodiscard]] virtual const WorkerStats& stats(uint32_t worker) const = 0;
   // Why the worker is not pinned; empty when it is, or need not be.
   [[nodiscard]] virtual std::string pin_error(uint32_t worker) const = 0;
+  // Makes the worker take its next turn at once. Any thread.
+  virtual void Wake(uint32_t worker) = 0;
   // Takes no new connections and calls, lets those under way end for at most `grace`, cancels the
   // rest and joins the workers. Once, by any thread but a worker's.
   virtual void Stop(std::chrono::milliseconds grace) = 0;

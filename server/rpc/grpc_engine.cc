@@ -68,6 +68,7 @@ class GrpcEngine final : public Engine {
       }
     }
   }
+  void Wake(uint32_t worker) override { workers_[worker]->Wake(); }
   void Hurry() override {
     for (const auto& worker : workers_) worker->Hurry();
   }

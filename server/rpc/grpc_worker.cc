@@ -9,6 +9,7 @@
 #include <coroutine>
 #include <exception>
 #include <system_error>
+#include <utility>
 
 #include "pool/affinity.h"
 #include "server/rpc/grpc_call.h"
@@ -88,8 +89,18 @@ uint16_t GrpcWorker::Listen(const std::string& host, uint16_t port, std::string&
 }
 
 void GrpcWorker::Serve() {
+  {
+    const std::scoped_lock lock(wake_lock_);
+    wakeable_ = true;
+  }
   go_.store(1, std::memory_order_release);
   go_.notify_one();
+}
+
+void GrpcWorker::Wake() {
+  const std::scoped_lock lock(wake_lock_);
+  if (!wakeable_ || std::exchange(wake_pending_, true)) return;
+  wake_.Set(queue_.get(), gpr_now(GPR_CLOCK_MONOTONIC), &wake_);
 }
 
 // gRPC's own shutdown waits for every connection, also for one whose client does nothing and so
@@ -123,6 +134,10 @@ void GrpcWorker::Stop(std::chrono::system_clock::time_point deadline) {
     if (server_ != nullptr) server_->Shutdown(deadline);
     go_.store(-1, std::memory_order_release);
     go_.notify_one();
+  }
+  {
+    const std::scoped_lock lock(wake_lock_);
+    wakeable_ = false;
   }
   if (queue_ != nullptr) queue_->Shutdown();
   thread_.join();
@@ -158,7 +173,14 @@ void GrpcWorker::RunUntilShutdown() {
     if (next == grpc::CompletionQueue::SHUTDOWN) return;
     now_ = BootNow();
     stats_.turns.Add();
-    if (next == grpc::CompletionQueue::GOT_EVENT) GrpcEvent::From(tag).Complete(ok);
+    if (next == grpc::CompletionQueue::GOT_EVENT) {
+      if (tag == &wake_) {
+        const std::scoped_lock lock(wake_lock_);
+        wake_pending_ = false;
+      } else {
+        GrpcEvent::From(tag).Complete(ok);
+      }
+    }
     if (now_ >= next_tick_) Tick();
     hurry = hooks_.on_turn(index_, now_);
     if (loops_ == 0 && !told_end) {

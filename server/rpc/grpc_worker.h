@@ -4,6 +4,7 @@
 // enough of them that a burst finds one waiting, and so many at the most.
 #pragma once
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/server.h>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <latch>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -46,6 +48,8 @@ class GrpcWorker {
   // the rest and joins. Also good for a worker that never came to serve.
   void BeginStop() { stopping_.store(true, std::memory_order_relaxed); }
   void Stop(std::chrono::system_clock::time_point deadline);
+  // Any thread, at any time.
+  void Wake();
   void Hurry() { hurry_.store(true, std::memory_order_relaxed); }
 
   [[nodiscard]] WorkerStats& stats() { return stats_; }
@@ -96,6 +100,11 @@ class GrpcWorker {
   std::latch loops_ended_{1};  // counted down by the thread, when no loop will ever wait again
   std::atomic<bool> stopping_{false};
   std::atomic<bool> hurry_{false};
+  // An alarm on the queue is what another thread can end a wait with.
+  std::mutex wake_lock_;
+  bool wakeable_ = false;      // the queue is there, and not shut down
+  bool wake_pending_ = false;  // one is as good as many
+  grpc::Alarm wake_;
   std::thread thread_;
 };
 

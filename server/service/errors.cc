@@ -122,6 +122,24 @@ Status ShuttingDown() {
   return status;
 }
 
+Status WaitedTooLong(std::string_view pool, uint64_t wanted, uint64_t max_wait_ms) {
+  return Make(rpc::Code::kDeadlineExceeded,
+              "pool " + std::string(pool) + " had fewer than " + std::to_string(wanted) +
+                  " free handles for all of max_wait, " + std::to_string(max_wait_ms) + " ms",
+              "WAITED_TOO_LONG",
+              {{"pool", std::string(pool)},
+               {"min_count", std::to_string(wanted)},
+               {"max_wait_ms", std::to_string(max_wait_ms)}});
+}
+
+Status Overloaded(std::string_view pool, uint64_t retry_ms) {
+  Status status = Make(rpc::Code::kResourceExhausted,
+                       "too many calls wait for pool " + std::string(pool) + " already",
+                       "OVERLOADED", {{"pool", std::string(pool)}});
+  AddRetry(status, retry_ms);
+  return status;
+}
+
 Status RestartGrace(std::string_view pool, uint64_t left_ms) {
   Status status =
       Make(rpc::Code::kUnavailable,

@@ -42,6 +42,11 @@ class Violations {
 [[nodiscard]] google::rpc::Status PoolExhausted(std::string_view pool, uint64_t wanted,
                                                 uint64_t retry_ms);
 [[nodiscard]] google::rpc::Status ShuttingDown();
+// A Lease waited as long as it wanted, in vain.
+[[nodiscard]] google::rpc::Status WaitedTooLong(std::string_view pool, uint64_t wanted,
+                                                uint64_t max_wait_ms);
+// Too many wait already.
+[[nodiscard]] google::rpc::Status Overloaded(std::string_view pool, uint64_t retry_ms);
 // The pool waits until grants that it cannot know of have run out.
 [[nodiscard]] google::rpc::Status RestartGrace(std::string_view pool, uint64_t left_ms);
 // The files behind durable pools were deleted under the server.

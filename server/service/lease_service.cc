@@ -1,5 +1,6 @@
 #include "server/service/lease_service.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <span>
@@ -73,10 +74,23 @@ Counts ReadCounts(const v1::LeaseRequest& request, const NamedPool& pool, Violat
   return {count, min_count};
 }
 
+// 0 .. an hour; a part of a millisecond counts as a whole one.
+uint64_t MaxWaitMs(const v1::LeaseRequest& request, Violations& bad) {
+  constexpr int64_t kMaxMs = 3'600'000;
+  const google::protobuf::Duration& wait = request.max_wait();
+  const bool valid = wait.seconds() >= 0 && wait.nanos() >= 0 && wait.nanos() < 1'000'000'000;
+  const int64_t seconds = std::min<int64_t>(wait.seconds(), kMaxMs);
+  const int64_t ms = (seconds * 1000) + ((int64_t{wait.nanos()} + 999'999) / 1'000'000);
+  if (valid && ms <= kMaxMs) return static_cast<uint64_t>(ms);
+  bad.Add("max_wait", "must be 0s .. 3600s, got " + std::to_string(wait.seconds()) + "s and " +
+                          std::to_string(wait.nanos()) + "ns");
+  return 0;
+}
+
 }  // namespace
 
-Status LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request,
-                           v1::LeaseResponse& reply) {
+std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request,
+                                          v1::LeaseResponse& reply) {
   Status error;
   NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
   if (pool == nullptr) return error;
@@ -84,6 +98,10 @@ Status LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request
   const auto [count, min_count] = ReadCounts(request, *pool, bad);
   const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, pool->spec, bad);
   CheckHolder(request.holder(), bad);
+  const uint64_t max_wait_ms = MaxWaitMs(request, bad);
+  if (request.priority() >= lease::kPriorities) {
+    bad.Add("priority", OutOfRange(0, lease::kPriorities - 1, request.priority()));
+  }
   if (!bad.empty()) return bad.ToError();
   if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
   if (pool->spec.durable && state_lost_.load(std::memory_order_relaxed)) return StateLost();
@@ -95,20 +113,23 @@ Status LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request
   const uint32_t granted = pool->leases->Lease(
       info.worker, {.min_count = min_count, .ttl_ms = ttl_ms, .holder = request.holder()}, info.now,
       std::span(refs).first(count));
-  if (granted == 0) {
-    return PoolExhausted(pool->spec.name, min_count,
-                         pool->leases->EstimateRetryMs(min_count, info.now));
+  if (granted != 0) {
+    FillLeaseResponse(*pool, std::span(refs).first(granted), ttl_ms, reply);
+    return Status();
   }
-  for (const GrantRef& ref : std::span(refs).first(granted)) {
-    v1::Grant* const grant = reply.add_grants();
-    grant->mutable_ref()->set_handle(ref.handle);
-    grant->mutable_ref()->set_fence(ref.fence);
-    grant->mutable_ref()->set_key(ref.key);
-    SetValue(*pool, static_cast<uint32_t>(ref.handle), *grant);
+  const uint64_t retry_ms = pool->leases->EstimateRetryMs(min_count, info.now);
+  if (max_wait_ms == 0) {
+    pool->leases->CountExhausted(info.worker);
+    return PoolExhausted(pool->spec.name, min_count, retry_ms);
   }
-  SetDuration(ttl_ms, *reply.mutable_ttl());
-  SetTimeFromNow(ttl_ms, *reply.mutable_expire_time());
-  return {};
+  LeaseWaiting::Wish wish{.pool = *pool, .waiter = {}, .max_wait_ms = max_wait_ms};
+  wish.waiter.count = count;
+  wish.waiter.min_count = min_count;
+  wish.waiter.ttl_ms = ttl_ms;
+  wish.waiter.holder = request.holder();
+  wish.waiter.priority = request.priority();
+  if (waiting_.Begin(*info.call, info.now, std::move(wish))) return std::nullopt;
+  return Overloaded(pool->spec.name, retry_ms);
 }
 
 Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& request,

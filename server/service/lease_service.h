@@ -3,9 +3,11 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 
 #include "objpool/v1/lease_service.pb.h"
 #include "server/rpc/method_table.h"
+#include "server/service/lease_waiting.h"
 #include "server/service/pool_set.h"
 #include "server/service/typed_handler.h"
 
@@ -13,8 +15,8 @@ namespace objpool::server {
 
 class LeaseService {
  public:
-  // `pools` must outlive the service.
-  explicit LeaseService(PoolSet& pools) : pools_(pools) {}
+  // Both must outlive the service.
+  LeaseService(PoolSet& pools, LeaseWaiting& waiting) : pools_(pools), waiting_(waiting) {}
 
   void AddTo(rpc::MethodTable& methods, uint32_t workers);
 
@@ -24,8 +26,14 @@ class LeaseService {
   // The same, because what would be leased could not be remembered.
   void LoseState() { state_lost_.store(true, std::memory_order_relaxed); }
 
-  [[nodiscard]] google::rpc::Status Lease(const CallInfo& info, const v1::LeaseRequest& request,
-                                          v1::LeaseResponse& reply);
+  [[nodiscard]] bool shutting_down() const {
+    return shutting_down_.load(std::memory_order_relaxed);
+  }
+
+  // Empty when the call waits, and is answered later.
+  [[nodiscard]] std::optional<google::rpc::Status> Lease(const CallInfo& info,
+                                                         const v1::LeaseRequest& request,
+                                                         v1::LeaseResponse& reply);
   [[nodiscard]] google::rpc::Status Return(const CallInfo& info, const v1::ReturnRequest& request,
                                            v1::ReturnResponse& reply);
   [[nodiscard]] google::rpc::Status Renew(const CallInfo& info, const v1::RenewRequest& request,
@@ -36,6 +44,7 @@ class LeaseService {
 
  private:
   PoolSet& pools_;
+  LeaseWaiting& waiting_;
   std::atomic<bool> shutting_down_{false};
   std::atomic<bool> state_lost_{false};
 };

@@ -88,6 +88,7 @@ std::unique_ptr<PoolSet> PoolSet::Create(const std::vector<PoolSpec>& specs,
   lease::LeasePool::Options options;
   options.secret = lease::RandomSecret();
   options.first_fence = set_options.first_fence;
+  options.on_served = set_options.on_served;
   options.pool.slots = set_options.slots;
   set->pools_.reserve(specs.size());
   for (const PoolSpec& spec : specs) {

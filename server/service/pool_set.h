@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,6 +40,7 @@ class PoolSet {
     uint64_t first_fence = 1;
     // For durable pools. Outlives the set. Null when there are none.
     store::StateDir* state = nullptr;
+    std::function<void(lease::Waiter&)> on_served;  // see LeasePool::Options
     LeaseClock clock;
     lease::BootMs now = 0;  // by that clock
   };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@ namespace objpool::server {
 struct CallInfo {
   uint32_t worker;
   lease::BootMs now;
+  rpc::UnaryCall* call = nullptr;  // for those who answer later
 };
 
 inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite& reply) {
@@ -26,8 +28,9 @@ inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite
   call.Finish({});
 }
 
-// `serve` is google::rpc::Status(const CallInfo&, const Request&, Reply&), which answers at once.
-// Each worker reuses its two messages, so that a call allocates none.
+// `serve` is google::rpc::Status(const CallInfo&, const Request&, Reply&), which answers at once;
+// or the same of std::optional<google::rpc::Status>, which may be empty when it answers later. Each
+// worker reuses its two messages, so that a call allocates none.
 template <typename Request, typename Reply, typename Serve>
 rpc::UnaryHandler TypedHandler(LeaseClock clock, uint32_t workers, Serve serve) {
   struct Scratch {
@@ -44,12 +47,13 @@ rpc::UnaryHandler TypedHandler(LeaseClock clock, uint32_t workers, Serve serve) 
       return;
     }
     reply.Clear();
-    const CallInfo info{call.worker(), clock.At(call.now())};
-    const google::rpc::Status error = serve(info, std::as_const(request), reply);
-    if (error.code() == 0) {
+    const CallInfo info{call.worker(), clock.At(call.now()), &call};
+    const std::optional<google::rpc::Status> error = serve(info, std::as_const(request), reply);
+    if (!error) return;
+    if (error->code() == 0) {
       FinishWith(call, reply);
     } else {
-      call.Finish(ToCallStatus(error));
+      call.Finish(ToCallStatus(*error));
     }
   };
 }

@@ -1,0 +1,141 @@
+#include "server/service/lease_waiting.h"
+
+#include <array>
+#include <span>
+#include <utility>
+
+#include "server/service/errors.h"
+#include "server/service/fields.h"
+#include "server/service/typed_handler.h"
+
+namespace objpool::server {
+namespace {
+
+// How often a worker looks whether its waiting calls still want to.
+constexpr lease::BootMs kLookEveryMs = 5;
+
+}  // namespace
+
+struct LeaseWaiting::Call : lease::Waiter {
+  Call(rpc::UnaryCall& of, lease::BootMs until, Wish wish)
+      : lease::Waiter(std::move(wish.waiter)),
+        call(of),
+        worker(of.worker()),
+        pool(wish.pool),
+        max_wait_ms(wish.max_wait_ms),
+        give_up_at(until) {}
+
+  rpc::UnaryCall& call;
+  const uint32_t worker;
+  NamedPool& pool;
+  const uint64_t max_wait_ms;
+  const lease::BootMs give_up_at;
+  std::size_t place = 0;  // in its desk
+};
+
+LeaseWaiting::LeaseWaiting(uint32_t workers, std::function<void(uint32_t)> wake)
+    : desks_(workers), wake_(std::move(wake)) {}
+
+LeaseWaiting::~LeaseWaiting() = default;
+
+bool LeaseWaiting::Begin(rpc::UnaryCall& call, lease::BootMs now, Wish wish) {
+  Desk& desk = desks_[call.worker()];
+  if (desk.calls.size() >= kMaxPerWorker) return false;
+  const lease::BootMs until = now + wish.max_wait_ms;
+  desk.calls.push_back(std::make_unique<Call>(call, until, std::move(wish)));
+  Call& waiting = *desk.calls.back();
+  waiting.place = desk.calls.size() - 1;
+  if (waiting.pool.leases->Wait(call.worker(), waiting, now)) {
+    Deliver(desk, call.worker(), now);
+    return true;
+  }
+  (void)Remove(desk, waiting);
+  return false;
+}
+
+void LeaseWaiting::OnServed(lease::Waiter& waiter) {
+  auto& call = static_cast<Call&>(waiter);
+  const uint32_t worker = call.worker;  // the call may be over once the lock is gone
+  Desk& desk = desks_[worker];
+  {
+    const std::scoped_lock lock(desk.lock);
+    desk.inbox.push_back(&call);
+    desk.has_mail.store(true, std::memory_order_release);
+  }
+  wake_(worker);
+}
+
+void LeaseWaiting::Turn(uint32_t worker, lease::BootMs now, bool shutting_down) {
+  Desk& desk = desks_[worker];
+  Deliver(desk, worker, now);
+  if (desk.calls.empty() || (now < desk.next_look_at && !shutting_down)) return;
+  desk.next_look_at = now + kLookEveryMs;
+  GiveUp(desk, worker, now, shutting_down);
+}
+
+std::unique_ptr<LeaseWaiting::Call> LeaseWaiting::Remove(Desk& desk, Call& call) {
+  const std::size_t place = call.place;
+  std::unique_ptr<Call> removed = std::exchange(desk.calls[place], nullptr);
+  std::swap(desk.calls[place], desk.calls.back());
+  desk.calls.pop_back();
+  if (place < desk.calls.size()) desk.calls[place]->place = place;
+  return removed;
+}
+
+void LeaseWaiting::Deliver(Desk& desk, uint32_t worker, lease::BootMs now) {
+  // A call that is not there any more gives back what it got, which may serve the next.
+  while (desk.has_mail.load(std::memory_order_acquire)) {
+    std::vector<Call*> served;
+    {
+      const std::scoped_lock lock(desk.lock);
+      served.swap(desk.inbox);
+      desk.has_mail.store(false, std::memory_order_relaxed);
+    }
+    for (Call* const each : served) {
+      const std::unique_ptr<Call> call = Remove(desk, *each);
+      if (call->call.cancelled()) {
+        std::vector<lease::Verdict> verdicts(call->grants.size());
+        call->pool.leases->Return(worker, call->grants, now, verdicts);
+        call->call.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
+        continue;
+      }
+      v1::LeaseResponse reply;
+      FillLeaseResponse(call->pool, call->grants, call->ttl_ms, reply);
+      FinishWith(call->call, reply);
+    }
+  }
+}
+
+void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool shutting_down) {
+  // Backwards: what is removed is replaced by one that was looked at already.
+  for (std::size_t i = desk.calls.size(); i > 0; --i) {
+    Call& call = *desk.calls[i - 1];
+    const bool cancelled = call.call.cancelled();
+    if (!cancelled && !shutting_down && now < call.give_up_at) continue;
+    if (!call.pool.leases->StopWaiting(worker, call, now)) continue;  // its answer is in the inbox
+    const std::unique_ptr<Call> removed = Remove(desk, call);
+    if (cancelled) {
+      removed->call.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
+    } else if (shutting_down) {
+      removed->call.Finish(ToCallStatus(ShuttingDown()));
+    } else {
+      removed->call.Finish(ToCallStatus(
+          WaitedTooLong(removed->pool.spec.name, removed->min_count, removed->max_wait_ms)));
+    }
+  }
+}
+
+void FillLeaseResponse(const NamedPool& pool, std::span<const lease::GrantRef> refs,
+                       uint64_t ttl_ms, v1::LeaseResponse& reply) {
+  for (const lease::GrantRef& ref : refs) {
+    v1::Grant* const grant = reply.add_grants();
+    grant->mutable_ref()->set_handle(ref.handle);
+    grant->mutable_ref()->set_fence(ref.fence);
+    grant->mutable_ref()->set_key(ref.key);
+    SetValue(pool, static_cast<uint32_t>(ref.handle), *grant);
+  }
+  SetDuration(ttl_ms, *reply.mutable_ttl());
+  SetTimeFromNow(ttl_ms, *reply.mutable_expire_time());
+}
+
+}  // namespace objpool::server

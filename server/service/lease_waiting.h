@@ -1,0 +1,72 @@
+// LeaseWaiting: calls of Lease that are answered when somebody returns a handle, or too late.
+//
+// A call lives on its worker, so each worker has a list of those that wait. Whoever serves one, on
+// any worker, puts it into the inbox of the call's worker and wakes that; everything else is done
+// there, in Turn.
+//
+// Threads: Begin and Turn by the worker; OnServed by any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "objpool/v1/lease_service.pb.h"
+#include "pool/base/cache_line.h"
+#include "server/rpc/call.h"
+#include "server/service/pool_set.h"
+
+namespace objpool::server {
+
+class LeaseWaiting {
+ public:
+  // Waiting calls of one worker: fewer than its calls, so that there is always room to renew and
+  // return.
+  static constexpr std::size_t kMaxPerWorker = 3072;
+
+  // `wake` makes a worker take its next turn soon.
+  LeaseWaiting(uint32_t workers, std::function<void(uint32_t worker)> wake);
+  ~LeaseWaiting();
+
+  // What a call waits for. `waiter` is filled in but for its place in the queue.
+  struct Wish {
+    NamedPool& pool;
+    lease::Waiter waiter;
+    uint64_t max_wait_ms = 0;
+  };
+  // Takes the call over; it may be answered already when this returns. False when too many wait.
+  [[nodiscard]] bool Begin(rpc::UnaryCall& call, lease::BootMs now, Wish wish);
+  // The hook of LeasePool.
+  void OnServed(lease::Waiter& waiter);
+  // Answers calls that were served, were cancelled, or have waited long enough; all of them when
+  // `shutting_down`.
+  void Turn(uint32_t worker, lease::BootMs now, bool shutting_down);
+
+ private:
+  struct Call;
+  struct alignas(base::kCacheLineBytes) Desk {
+    // The worker's own.
+    std::vector<std::unique_ptr<Call>> calls;
+    lease::BootMs next_look_at = 0;
+    // Anybody's.
+    std::atomic<bool> has_mail{false};
+    std::mutex lock;
+    std::vector<Call*> inbox;
+  };
+
+  void Deliver(Desk& desk, uint32_t worker, lease::BootMs now);
+  void GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool shutting_down);
+  static std::unique_ptr<Call> Remove(Desk& desk, Call& call);
+
+  std::vector<Desk> desks_;
+  const std::function<void(uint32_t worker)> wake_;
+};
+
+// The reply to a Lease that was given these.
+void FillLeaseResponse(const NamedPool& pool, std::span<const lease::GrantRef> refs,
+                       uint64_t ttl_ms, v1::LeaseResponse& reply);
+
+}  // namespace objpool::server
