@@ -78,6 +78,16 @@ class Client {
   [[nodiscard]] BatchResult Renew(std::string_view pool, std::span<const Ref> refs,
                                   Milliseconds ttl) const;
   [[nodiscard]] Result<v1::Grant> GetGrant(std::string_view pool, uint64_t handle) const;
+  // What the fence of a holder is worth; see FenceState. Whatever it is, the call is ok.
+  [[nodiscard]] Result<v1::CheckFenceResponse> CheckFence(std::string_view pool, uint64_t handle,
+                                                          uint64_t fence) const;
+  // One page of running grants, perhaps without any: the next one is asked for with its
+  // next_page_token, until that is empty.
+  [[nodiscard]] Result<v1::ListGrantsResponse> ListGrants(
+      const v1::ListGrantsRequest& request) const;
+  // Ends the grant of this fence, whoever holds it.
+  [[nodiscard]] Result<v1::RevokeGrantResponse> RevokeGrant(std::string_view pool, uint64_t handle,
+                                                            uint64_t fence) const;
   // All pages.
   [[nodiscard]] Result<std::vector<v1::Pool>> ListPools() const;
   [[nodiscard]] Result<v1::Pool> GetPool(std::string_view pool) const;
