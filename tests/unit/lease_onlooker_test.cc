@@ -227,6 +227,42 @@ TEST(Check, TellsOlderAndNeverGivenFences) {
   EXPECT_EQ(ahead.current_fence, current.fence);
 }
 
+// Whoever guesses the next fence may ask while it is just being given. Grant number i begins at 10 i
+// and is returned at 10 i + 5 or revoked at 10 i + 7, so that an answer about another grant can be
+// told by its time.
+TEST(Check, AGuessedFenceIsNeverTakenForAnotherGrant) {
+  constexpr uint64_t kGrants = 100'000;
+  const auto pool = MakePool(1, 2);
+  std::atomic<uint64_t> given{0};  // grants so far
+  const auto time_of = [](uint64_t number) { return kNow + (10 * number); };
+  const auto judge = [&](const Verdict& verdict, uint64_t number) {
+    if (verdict.outcome == Outcome::kReturned) {
+      ASSERT_EQ(verdict.ended_at, time_of(number) + 5);
+    }
+    if (verdict.outcome == Outcome::kRevoked) {
+      ASSERT_EQ(verdict.ended_at, time_of(number) + 7);
+    }
+    ASSERT_NE(verdict.outcome, Outcome::kExpired);
+  };
+  testing::RunTeam(2, [&](uint32_t worker) {
+    for (uint64_t i = 1; worker == 0 && i <= kGrants; ++i) {
+      GrantRef ref;
+      // Who revoked the last one may not have pushed it yet.
+      while (pool->Lease(0, {.min_count = 1, .ttl_ms = 100, .holder = {}}, time_of(i), {&ref, 1}) ==
+             0) {
+      }
+      (void)ReturnOne(*pool, ref, time_of(i) + 5);
+      given = i;
+    }
+    while (worker == 1 && given < kGrants) {
+      const uint64_t next = given + 1;
+      judge(pool->Check(0, kFirstFence + next - 1, time_of(next)), next);
+      judge(pool->Revoke(1, 0, kFirstFence + next - 1, time_of(next) + 7), next);
+    }
+  });
+  EXPECT_EQ(pool->Totals().granted, pool->Totals().ended());
+}
+
 TEST(List, ShowsRunningGrantsInOrder) {
   const auto pool = MakePool(8, 1);
   std::vector<GrantRef> refs(8);
