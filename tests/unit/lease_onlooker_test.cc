@@ -228,8 +228,8 @@ TEST(Check, TellsOlderAndNeverGivenFences) {
 }
 
 // Whoever guesses the next fence may ask while it is just being given. Grant number i begins at
-// 10 i and is returned at 10 i + 5 or revoked at 10 i + 7, so that an answer about another grant can
-// be told by its time.
+// 10 i and is returned at 10 i + 5 or revoked at 10 i + 7, so that an answer about another grant
+// can be told by its time.
 TEST(Check, AGuessedFenceIsNeverTakenForAnotherGrant) {
   constexpr uint64_t kGrants = 100'000;
   const auto pool = MakePool(1, 2);
