@@ -127,6 +127,40 @@ Result<v1::Grant> Client::GetGrant(std::string_view pool, uint64_t handle) const
   return {.value = response.grant(), .error = std::move(error)};
 }
 
+Result<v1::CheckFenceResponse> Client::CheckFence(std::string_view pool, uint64_t handle,
+                                                  uint64_t fence) const {
+  v1::CheckFenceRequest request;
+  request.set_pool(std::string(pool));
+  request.set_handle(handle);
+  request.set_fence(fence);
+  Result<v1::CheckFenceResponse> result;
+  result.error = Run([&](grpc::ClientContext& context) {
+    return leases_->CheckFence(&context, request, &result.value);
+  });
+  return result;
+}
+
+Result<v1::ListGrantsResponse> Client::ListGrants(const v1::ListGrantsRequest& request) const {
+  Result<v1::ListGrantsResponse> result;
+  result.error = Run([&](grpc::ClientContext& context) {
+    return leases_->ListGrants(&context, request, &result.value);
+  });
+  return result;
+}
+
+Result<v1::RevokeGrantResponse> Client::RevokeGrant(std::string_view pool, uint64_t handle,
+                                                    uint64_t fence) const {
+  v1::RevokeGrantRequest request;
+  request.set_pool(std::string(pool));
+  request.set_handle(handle);
+  request.set_fence(fence);
+  Result<v1::RevokeGrantResponse> result;
+  result.error = Run([&](grpc::ClientContext& context) {
+    return pools_->RevokeGrant(&context, request, &result.value);
+  });
+  return result;
+}
+
 Result<std::vector<v1::Pool>> Client::ListPools() const {
   Result<std::vector<v1::Pool>> result;
   v1::ListPoolsRequest request;

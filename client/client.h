@@ -33,7 +33,8 @@ inline constexpr std::string_view kDefaultAddress = "127.0.0.1:7420";
 struct ClientOptions {
   // HOST:PORT, or what else gRPC takes (unix:PATH, dns:///NAME:PORT).
   std::string address{kDefaultAddress};
-  // Of each call, connecting included; a Lease that waits may wait that much longer. Range: 1 ms .. 7 days.
+  // Of each call, connecting included; a Lease that waits may wait that much longer. Range: 1 ms ..
+  // 7 days.
   Milliseconds timeout{5000};
   // A connection that no other client of this process shares.
   bool own_connection = false;
@@ -78,6 +79,16 @@ class Client {
   [[nodiscard]] BatchResult Renew(std::string_view pool, std::span<const Ref> refs,
                                   Milliseconds ttl) const;
   [[nodiscard]] Result<v1::Grant> GetGrant(std::string_view pool, uint64_t handle) const;
+  // What the fence of a holder is worth; see FenceState. Whatever it is, the call is ok.
+  [[nodiscard]] Result<v1::CheckFenceResponse> CheckFence(std::string_view pool, uint64_t handle,
+                                                          uint64_t fence) const;
+  // One page of running grants, perhaps without any: the next one is asked for with its
+  // next_page_token, until that is empty.
+  [[nodiscard]] Result<v1::ListGrantsResponse> ListGrants(
+      const v1::ListGrantsRequest& request) const;
+  // Ends the grant of this fence, whoever holds it.
+  [[nodiscard]] Result<v1::RevokeGrantResponse> RevokeGrant(std::string_view pool, uint64_t handle,
+                                                            uint64_t fence) const;
   // All pages.
   [[nodiscard]] Result<std::vector<v1::Pool>> ListPools() const;
   [[nodiscard]] Result<v1::Pool> GetPool(std::string_view pool) const;

@@ -52,6 +52,13 @@ std::string FormatDuration(Milliseconds time) {
   return "0ms";
 }
 
+Milliseconds Coarse(Milliseconds time) {
+  for (const Unit& unit : kUnits) {
+    if (time.count() >= 10 * unit.ms) return time - Milliseconds(time.count() % unit.ms);
+  }
+  return time;
+}
+
 Milliseconds DurationOf(const google::protobuf::Duration& time) {
   // What no server should send must not overflow here.
   constexpr int64_t kMaxSeconds = int64_t{1} << 40;

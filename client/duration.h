@@ -24,6 +24,8 @@ inline constexpr Milliseconds kMaxDuration = std::chrono::hours(24 * 7);
                                                         Milliseconds most, std::string& why);
 // In the largest unit that says it without a fraction; ParseDuration reads it back.
 [[nodiscard]] std::string FormatDuration(Milliseconds time);
+// Rounded down to the largest unit of which it has ten, for tables: 183245ms to 183s.
+[[nodiscard]] Milliseconds Coarse(Milliseconds time);
 
 // Milliseconds are what the server counts in; smaller fractions are rounded down.
 [[nodiscard]] Milliseconds DurationOf(const google::protobuf::Duration& time);

@@ -30,6 +30,46 @@ std::string Hex(uint64_t value) {
   return std::string(kKeyDigits - shortest.size(), '0') + shortest;
 }
 
+// Split at slashes; what is beyond the fourth is left out.
+using Parts = std::array<std::string_view, 4>;
+
+Parts Split(std::string_view text) {
+  Parts parts;
+  for (std::string_view& part : parts) {
+    const std::size_t slash = text.find('/');
+    part = text.substr(0, slash);
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+  }
+  return parts;
+}
+
+// A word of another shape may hold a key anywhere: no more of it is shown than its beginning.
+std::string WrongParts(std::string_view rule, std::string_view text) {
+  const auto slashes = std::count(text.begin(), text.end(), '/');
+  return std::string(rule) + "; got " + std::to_string(slashes + 1) + " in one that begins " +
+         Quoted(text.substr(0, text.find('/')));
+}
+
+// Pool, handle and fence.
+bool ReadGrant(const Parts& parts, Ref& ref, std::string& why) {
+  ref.pool = parts[0];
+  if (!IsPoolName(parts[0], why)) {
+    why = "in a ref, " + why;
+    return false;
+  }
+  if (!ParseNumber(parts[1], 10, ref.handle) || ref.handle > kMaxHandle) {
+    why = "in a ref of pool " + ref.pool + ", the handle must be a number from 0 to " +
+          std::to_string(kMaxHandle) + "; got " + Quoted(parts[1]);
+    return false;
+  }
+  if (!ParseNumber(parts[2], 10, ref.fence) || ref.fence == 0) {
+    why = "in a ref of pool " + ref.pool + ", the fence must be a number from 1 to " +
+          std::to_string(UINT64_MAX) + "; got " + Quoted(parts[2]);
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string FormatRef(const Ref& ref) { return WithoutKey(ref) + '/' + Hex(ref.key); }
@@ -41,38 +81,37 @@ std::string WithoutKey(const Ref& ref) {
 std::optional<Ref> ParseRef(std::string_view text, std::string& why) {
   const auto slashes = std::count(text.begin(), text.end(), '/');
   // A pool may itself be called "pools".
-  std::string_view rest = slashes == 4 ? BarePool(text) : text;
+  const std::string_view rest = slashes == 4 ? BarePool(text) : text;
   if (std::count(rest.begin(), rest.end(), '/') != 3) {
-    // A word of another shape may hold a key anywhere: show no more of it than its beginning.
-    why = "a ref has 4 parts, POOL/HANDLE/FENCE/KEY; got " + std::to_string(slashes + 1) +
-          " in one that begins " + Quoted(text.substr(0, text.find('/')));
+    why = WrongParts("a ref has 4 parts, POOL/HANDLE/FENCE/KEY", text);
     return std::nullopt;
   }
-  std::array<std::string_view, 4> parts;
-  for (std::string_view& part : parts) {
-    const std::size_t slash = rest.find('/');
-    part = rest.substr(0, slash);
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-  }
+  const Parts parts = Split(rest);
   Ref ref;
-  ref.pool = parts[0];
-  if (!IsPoolName(parts[0], why)) {
-    why = "in a ref, " + why;
-    return std::nullopt;
-  }
-  if (!ParseNumber(parts[1], 10, ref.handle) || ref.handle > kMaxHandle) {
-    why = "in a ref of pool " + ref.pool + ", the handle must be a number from 0 to " +
-          std::to_string(kMaxHandle) + "; got " + Quoted(parts[1]);
-    return std::nullopt;
-  }
-  if (!ParseNumber(parts[2], 10, ref.fence) || ref.fence == 0) {
-    why = "in a ref of pool " + ref.pool + ", the fence must be a number from 1 to " +
-          std::to_string(UINT64_MAX) + "; got " + Quoted(parts[2]);
-    return std::nullopt;
-  }
+  if (!ReadGrant(parts, ref, why)) return std::nullopt;
   if (parts[3].size() != kKeyDigits || !ParseNumber(parts[3], 16, ref.key)) {
     why = "in ref " + WithoutKey(ref) + "/..., the key must be 16 hexadecimal digits; got " +
           std::to_string(parts[3].size()) + " characters";
+    return std::nullopt;
+  }
+  return ref;
+}
+
+std::optional<Ref> ParseRefWithoutKey(std::string_view text, std::string& why) {
+  std::string_view rest = BarePool(text);
+  // A pool called "pools" has a handle next, and no pool's name begins with a digit.
+  if (!rest.empty() && rest[0] >= '0' && rest[0] <= '9') rest = text;
+  const auto slashes = std::count(rest.begin(), rest.end(), '/');
+  Ref ref;
+  if (slashes == 3) {
+    const std::optional<Ref> whole = ParseRef(rest, why);
+    if (!whole) return std::nullopt;
+    ref = *whole;
+    ref.key = 0;
+  } else if (slashes != 2) {
+    why = WrongParts("a grant is named by 3 parts, POOL/HANDLE/FENCE", rest);
+    return std::nullopt;
+  } else if (!ReadGrant(Split(rest), ref, why)) {
     return std::nullopt;
   }
   return ref;

@@ -34,6 +34,8 @@ struct Ref {
 [[nodiscard]] std::string WithoutKey(const Ref& ref);
 // Nothing, and in `why` the part that is wrong, its limit and its value. Never repeats a key.
 [[nodiscard]] std::optional<Ref> ParseRef(std::string_view text, std::string& why);
+// Likewise of POOL/HANDLE/FENCE, for what needs no key. A whole ref will do; its key is left out.
+[[nodiscard]] std::optional<Ref> ParseRefWithoutKey(std::string_view text, std::string& why);
 
 [[nodiscard]] Ref RefOf(std::string_view pool, const v1::GrantRef& grant);
 [[nodiscard]] v1::GrantRef GrantRefOf(const Ref& ref);

@@ -43,14 +43,21 @@ class HistogramSum {
   uint64_t sum_ = 0;
 };
 
-// Outcomes that refuse, as metrics name them. kOk is none.
-constexpr std::array<std::pair<Outcome, const char*>, 6> kRefusals = {
-    {{Outcome::kAlreadyReturned, "already_returned"},
-     {Outcome::kReturned, "returned"},
-     {Outcome::kExpired, "expired"},
-     {Outcome::kStaleFence, "stale_fence"},
-     {Outcome::kNotHolder, "not_holder"},
-     {Outcome::kBadHandle, "bad_handle"}}};
+// Outcomes that refuse, as metrics name them, and the verbs that have them. kOk is none.
+struct Refusal {
+  Outcome outcome;
+  const char* returns;
+  const char* renewals;
+  const char* revocations;
+};
+constexpr std::array<Refusal, 7> kRefusals = {
+    {{Outcome::kAlreadyReturned, "already_returned", nullptr, nullptr},
+     {Outcome::kReturned, nullptr, "returned", "returned"},
+     {Outcome::kExpired, "expired", "expired", "expired"},
+     {Outcome::kRevoked, "revoked", "revoked", "already_revoked"},
+     {Outcome::kStaleFence, "stale_fence", "stale_fence", "stale_fence"},
+     {Outcome::kNotHolder, "not_holder", "not_holder", "no_grant"},
+     {Outcome::kBadHandle, "bad_handle", "bad_handle", nullptr}}};
 
 void AddRefusals(const NamedPool& pool, uint32_t workers, FamilyBuilder& family) {
   const auto add = [&](const char* verb, const char* reason, auto count_of) {
@@ -59,16 +66,18 @@ void AddRefusals(const NamedPool& pool, uint32_t workers, FamilyBuilder& family)
     family.Add(sum, {{"pool", pool.spec.name}, {"verb", verb}, {"reason", reason}});
   };
   add("lease", "exhausted", [](const lease::LeaseCell& cell) { return cell.exhausted.value(); });
-  for (const auto& [outcome, reason] : kRefusals) {
-    const auto index = static_cast<std::size_t>(outcome);
-    if (outcome != Outcome::kReturned) {
-      add("return", reason,
-          [index](const lease::LeaseCell& cell) { return cell.returns[index].value(); });
-    }
-    if (outcome != Outcome::kAlreadyReturned) {
-      add("renew", reason,
-          [index](const lease::LeaseCell& cell) { return cell.renewals[index].value(); });
-    }
+  using Counters = std::array<base::Counter, lease::kOutcomes>;
+  for (const Refusal& refusal : kRefusals) {
+    const auto add_if = [&](const char* verb, const char* reason,
+                            Counters lease::LeaseCell::*counters) {
+      if (reason == nullptr) return;
+      const auto index = static_cast<std::size_t>(refusal.outcome);
+      add(verb, reason,
+          [&](const lease::LeaseCell& cell) { return (cell.*counters)[index].value(); });
+    };
+    add_if("return", refusal.returns, &lease::LeaseCell::returns);
+    add_if("renew", refusal.renewals, &lease::LeaseCell::renewals);
+    add_if("revoke", refusal.revocations, &lease::LeaseCell::revocations);
   }
 }
 
@@ -79,12 +88,14 @@ struct LeaseFamilies {
                                                   "Grants that ended because they were returned.");
   FamilyBuilder expired = FamilyBuilder::Counter("objpool_leases_expired_total",
                                                  "Grants that ended because their time was over.");
+  FamilyBuilder revoked = FamilyBuilder::Counter("objpool_leases_revoked_total",
+                                                 "Grants that ended because they were revoked.");
   FamilyBuilder active = FamilyBuilder::Gauge("objpool_leases_active", "Grants that run.");
   FamilyBuilder refusals = FamilyBuilder::Counter(
       "objpool_lease_refusals_total",
-      "Calls (verb lease) or grants (verbs return, renew) that were refused, by reason.");
+      "Calls (verbs lease, revoke) or grants (verbs return, renew) that were refused, by reason.");
   FamilyBuilder hold = FamilyBuilder::Histogram(
-      "objpool_lease_hold_seconds", "How long handles were held, from grant to return or expiry.");
+      "objpool_lease_hold_seconds", "How long handles were held, from grant to its end.");
   FamilyBuilder lag = FamilyBuilder::Histogram(
       "objpool_lease_expiry_lag_seconds", "How long after its deadline a grant was taken back.");
 
@@ -95,6 +106,7 @@ struct LeaseFamilies {
     renewed.Add(totals.renewed, {{"pool", name}});
     returned.Add(totals.returned, {{"pool", name}});
     expired.Add(totals.expired, {{"pool", name}});
+    revoked.Add(totals.revoked, {{"pool", name}});
     active.Add(totals.active(), {{"pool", name}});
     AddRefusals(pool, workers, refusals);
     HistogramSum<lease::kHoldBounds.size()> hold_sum;
@@ -114,8 +126,9 @@ void AppendLeaseMetrics(const CollectorSources& sources,
                         std::vector<prometheus::MetricFamily>& families) {
   LeaseFamilies all;
   for (const NamedPool& pool : sources.pools.pools()) all.Add(pool, sources.slots.slots());
-  for (FamilyBuilder* const family : {&all.granted, &all.renewed, &all.returned, &all.expired,
-                                      &all.active, &all.refusals, &all.hold, &all.lag}) {
+  for (FamilyBuilder* const family :
+       {&all.granted, &all.renewed, &all.returned, &all.expired, &all.revoked, &all.active,
+        &all.refusals, &all.hold, &all.lag}) {
     families.push_back(family->Take());
   }
 }

@@ -52,6 +52,7 @@ ServerDelta TotalsOf(const v1::GetPoolStatsResponse& stats) {
   total.granted = stats.granted();
   total.returned = stats.returned();
   total.expired = stats.expired();
+  total.revoked = stats.revoked();
   for (const v1::SlotStats& slot : stats.slots()) {
     total.local_hits += slot.local_hits();
     total.depot_hits += slot.depot_hits();
@@ -90,6 +91,7 @@ void DeltaFields(const std::optional<ServerDelta>& delta, JsonWriter& json) {
   json.Field("granted", delta->granted);
   json.Field("returned", delta->returned);
   json.Field("expired", delta->expired);
+  json.Field("revoked", delta->revoked);
   json.Field("local_hits", delta->local_hits);
   json.Field("depot_hits", delta->depot_hits);
   json.Field("misses", delta->misses);
@@ -113,6 +115,7 @@ ServerDelta DeltaOf(const v1::GetPoolStatsResponse& before, const v1::GetPoolSta
           .granted = Rise(from.granted, to.granted),
           .returned = Rise(from.returned, to.returned),
           .expired = Rise(from.expired, to.expired),
+          .revoked = Rise(from.revoked, to.revoked),
           .local_hits = Rise(from.local_hits, to.local_hits),
           .depot_hits = Rise(from.depot_hits, to.depot_hits),
           .misses = Rise(from.misses, to.misses),

@@ -23,6 +23,7 @@ struct ServerDelta {
   uint64_t granted = 0;
   uint64_t returned = 0;
   uint64_t expired = 0;
+  uint64_t revoked = 0;
   uint64_t local_hits = 0;
   uint64_t depot_hits = 0;
   uint64_t misses = 0;

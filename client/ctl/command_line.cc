@@ -26,10 +26,11 @@ std::string Example(const std::string& lines) {
 }
 
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Milliseconds least,
-                         std::function<void(Milliseconds)> set, const std::string& help) {
-  const auto read = [name, least, set = std::move(set)](const std::string& text) {
+                         std::function<void(Milliseconds)> set, const std::string& help,
+                         Milliseconds most = kMaxDuration) {
+  const auto read = [name, least, most, set = std::move(set)](const std::string& text) {
     std::string why;
-    const std::optional<Milliseconds> time = ParseDuration(text, least, kMaxDuration, why);
+    const std::optional<Milliseconds> time = ParseDuration(text, least, most, why);
     if (!time) throw CLI::ValidationError(name, why);
     set(*time);
   };
@@ -37,9 +38,10 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, Milliseconds le
 }
 
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Milliseconds least,
-                         Milliseconds& value, const std::string& help) {
+                         Milliseconds& value, const std::string& help,
+                         Milliseconds most = kMaxDuration) {
   return AddDuration(
-      app, name, least, [&value](Milliseconds time) { value = time; }, help);
+      app, name, least, [&value](Milliseconds time) { value = time; }, help, most);
 }
 
 // What CLI11 wants of a check: nothing, or what is wrong.
@@ -121,6 +123,7 @@ class CommandLine {
         ->check(CLI::IsMember({"text", "json"}), "", "");
     AddGrantCommands();
     AddRefCommands();
+    AddOnlookerCommands();
     AddServerCommands();
     AddBench();
   }
@@ -152,7 +155,10 @@ class CommandLine {
     }
     if (app_.got_subcommand("return")) return RunReturn(refs_, target_, console);
     if (app_.got_subcommand("renew")) return RunRenew(refs_, target_, console);
+    if (app_.got_subcommand("revoke")) return RunRevoke(refs_, target_, console);
     if (app_.got_subcommand("grant")) return RunGrant(grant_, target_, console);
+    if (app_.got_subcommand("grants")) return RunGrants(grants_, target_, console);
+    if (app_.got_subcommand("check-fence")) return RunCheckFence(fence_, target_, console);
     if (app_.got_subcommand("pools")) return RunPools(pool_, target_, console);
     if (app_.got_subcommand("probe")) return RunProbe(service_, target_, console);
     // Without --count a run warms up; with it, exactly so many cycles are tried.
@@ -188,6 +194,38 @@ class CommandLine {
         ->required()
         ->check(CLI::Range(uint64_t{0}, kMaxHandle));
     grant->footer(Example("  objpoolctl grant ports 17"));
+  }
+
+  // For those who hold nothing themselves.
+  void AddOnlookerCommands() {
+    CLI::App* grants = app_.add_subcommand("grants", "Show who holds what in a pool");
+    grants->add_option("POOL", grants_.pool, "Where")->required()->check(CheckPool, "", "");
+    grants
+        ->add_option_function<std::string>(
+            "--holder", [this](const std::string& holder) { grants_.holder = holder; },
+            "Only what exactly this one holds; \"\": who gave no name")
+        ->check(CheckHolder, "", "");
+    AddDuration(*grants, "--held-at-least", Milliseconds(0), grants_.held_at_least,
+                "Only what has been held for so long", kMaxHeld);
+    grants->footer(
+        Example("  objpoolctl grants ports --held-at-least 1h\n"
+                "  objpoolctl grants ports --holder web-7 | awk 'NR > 1 { print $1 }' |\n"
+                "    objpoolctl revoke -"));
+
+    const std::string grant = "POOL/HANDLE/FENCE, as grants shows it; a whole ref will do";
+    CLI::App* fence = app_.add_subcommand(
+        "check-fence", "Tell what a fence is worth; exit with 0 only when its grant runs");
+    fence->add_option("GRANT", fence_, grant)->required();
+    fence->footer(Example("  objpoolctl check-fence ports/17/1795513041402036634"));
+
+    CLI::App* revoke = app_.add_subcommand("revoke", "End grants, whoever holds them");
+    revoke
+        ->add_option("GRANT", refs_.refs,
+                     grant +
+                         "; 1 to 1024 of any pools; - reads them from the standard input, one "
+                         "a line")
+        ->required();
+    revoke->footer(Example("  objpoolctl revoke ports/17/1795513041402036634"));
   }
 
   void AddRefCommands() {
@@ -255,6 +293,8 @@ class CommandLine {
   LeaseOptions lease_;
   RefsOptions refs_;
   GrantOptions grant_;
+  GrantsOptions grants_;
+  std::string fence_;
   std::string pool_;
   std::string service_;
   BenchOptions bench_;

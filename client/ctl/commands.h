@@ -2,7 +2,9 @@
 // server, writes its answer and says how to exit.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,12 +33,27 @@ struct RefsOptions {
 // Both take 1 .. kMaxBatch refs, of any pools.
 [[nodiscard]] Exit RunReturn(const RefsOptions& options, const Target& target, Console& console);
 [[nodiscard]] Exit RunRenew(const RefsOptions& options, const Target& target, Console& console);
+// Ends grants, whoever holds them. Likewise, but the refs may be without their keys; one call each.
+[[nodiscard]] Exit RunRevoke(const RefsOptions& options, const Target& target, Console& console);
 
 struct GrantOptions {
   std::string pool;
   uint64_t handle = 0;
 };
 [[nodiscard]] Exit RunGrant(const GrantOptions& options, const Target& target, Console& console);
+
+struct GrantsOptions {
+  std::string pool;
+  std::optional<std::string> holder;  // Exactly this one. Default: anybody.
+  Milliseconds held_at_least{0};      // Range: 0 .. kMaxHeld.
+};
+// A grant that is renewed is held for longer than any TTL.
+inline constexpr Milliseconds kMaxHeld = std::chrono::hours(24 * 3650);
+// All running grants of a pool that pass, page by page.
+[[nodiscard]] Exit RunGrants(const GrantsOptions& options, const Target& target, Console& console);
+
+// What a fence is worth, given as POOL/HANDLE/FENCE: kOk only when its grant runs.
+[[nodiscard]] Exit RunCheckFence(const std::string& word, const Target& target, Console& console);
 
 // All pools, or one with its slots.
 [[nodiscard]] Exit RunPools(const std::string& pool, const Target& target, Console& console);

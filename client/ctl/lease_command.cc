@@ -2,45 +2,12 @@
 #include <ostream>
 
 #include "client/ctl/commands.h"
+#include "client/ctl/grant_text.h"
 #include "client/ctl/json_writer.h"
 #include "client/text.h"
 
 namespace objpool::client {
 namespace {
-
-std::string ValueText(const v1::Grant& grant) {
-  switch (grant.value_case()) {
-    case v1::Grant::kId:
-      return std::to_string(grant.id());
-    case v1::Grant::kLabel:
-      return Printable(grant.label());
-    case v1::Grant::kBuffer:
-      return "buffer " + std::to_string(grant.buffer().size_bytes()) + " bytes on node " +
-             std::to_string(grant.buffer().numa_node());
-    case v1::Grant::VALUE_NOT_SET:
-      break;
-  }
-  return "handle " + std::to_string(grant.ref().handle());
-}
-
-void ValueFields(const v1::Grant& grant, JsonWriter& json) {
-  switch (grant.value_case()) {
-    case v1::Grant::kId:
-      json.Field("id", grant.id());
-      break;
-    case v1::Grant::kLabel:
-      json.Field("label", grant.label());
-      break;
-    case v1::Grant::kBuffer:
-      json.BeginObject("buffer");
-      json.Field("size_bytes", grant.buffer().size_bytes());
-      json.Field("numa_node", grant.buffer().numa_node());
-      json.EndObject();
-      break;
-    case v1::Grant::VALUE_NOT_SET:
-      break;
-  }
-}
 
 // Fences and keys are strings: many readers of JSON round numbers beyond 2^53.
 void WriteLeaseJson(std::string_view pool, const v1::LeaseResponse& response, Console& console) {
@@ -61,20 +28,6 @@ void WriteLeaseJson(std::string_view pool, const v1::LeaseResponse& response, Co
   json.EndArray();
   json.Field("ttl_ms", DurationOf(response.ttl()).count());
   json.Field("expire_time", FormatTimestamp(response.expire_time()));
-  json.EndObject();
-}
-
-void WriteGrantJson(std::string_view pool, const v1::Grant& grant, Console& console) {
-  JsonWriter json(console.out);
-  json.BeginObject();
-  json.Field("pool", BarePool(pool));
-  ValueFields(grant, json);
-  json.Field("handle", grant.ref().handle());
-  json.Field("fence", std::to_string(grant.ref().fence()));
-  json.Field("holder", grant.holder());
-  json.Field("held_ms", DurationOf(grant.held()).count());
-  json.Field("remaining_ms", DurationOf(grant.remaining()).count());
-  json.Field("expire_time", FormatTimestamp(grant.expire_time()));
   json.EndObject();
 }
 
@@ -125,7 +78,11 @@ Exit RunGrant(const GrantOptions& options, const Target& target, Console& consol
   if (!found.ok()) return Fail(console, found.error, client.options());
   const v1::Grant& grant = found.value;
   if (target.json) {
-    WriteGrantJson(options.pool, grant, console);
+    JsonWriter json(console.out);
+    json.BeginObject();
+    json.Field("pool", BarePool(options.pool));
+    GrantFields(grant, json);
+    json.EndObject();
   } else {
     console.out << "value      " << ValueText(grant) << "\nhandle     " << grant.ref().handle()
                 << "\nfence      " << grant.ref().fence() << "\nholder     "

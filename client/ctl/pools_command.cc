@@ -79,6 +79,7 @@ void WriteOneJson(const v1::Pool& pool, const v1::GetPoolStatsResponse& stats, C
   json.Field("renewed", stats.renewed());
   json.Field("returned", stats.returned());
   json.Field("expired", stats.expired());
+  json.Field("revoked", stats.revoked());
   json.BeginArray("slots");
   for (const v1::SlotStats& slot : stats.slots()) {
     json.BeginObject();
@@ -107,7 +108,8 @@ void WriteOneText(const v1::Pool& pool, const v1::GetPoolStatsResponse& stats, C
               << FormatDuration(DurationOf(pool.ttl_min())) << " to "
               << FormatDuration(DurationOf(pool.ttl_max())) << "\ngrants    " << stats.granted()
               << " made, " << stats.renewed() << " renewed, " << stats.returned() << " returned, "
-              << stats.expired() << " expired\nengine    " << Printable(stats.engine()) << "\n\n";
+              << stats.expired() << " expired, " << stats.revoked() << " revoked\nengine    "
+              << Printable(stats.engine()) << "\n\n";
   std::vector<Row> rows = {
       {"WORKER", "CPU", "NODE", "OCCUPANCY", "LOCAL_HITS", "DEPOT_HITS", "STEALS", "MISSES"}};
   for (const v1::SlotStats& slot : stats.slots()) {

@@ -1,4 +1,5 @@
-// return and renew: many refs of many pools, one call for each pool, one result for each ref.
+// return, renew and revoke: many refs of many pools, one call for each pool (revoke: for each ref),
+// one result for each ref.
 #include <array>
 #include <functional>
 #include <istream>
@@ -29,10 +30,12 @@ std::string_view RefInLine(std::string_view line) {
 
 class RefReader {
  public:
+  // ParseRef or ParseRefWithoutKey.
+  using Parse = std::optional<Ref> (*)(std::string_view text, std::string& why);
   // Nothing, and in `why` what is wrong with which ref, unless all can be read.
-  static std::optional<std::vector<Ref>> Read(const std::vector<std::string>& words,
+  static std::optional<std::vector<Ref>> Read(const std::vector<std::string>& words, Parse parse,
                                               std::istream& in, std::string& why) {
-    RefReader reader(why);
+    RefReader reader(parse, why);
     for (const std::string& word : words) {
       if (word == "-" ? !reader.AddLines(in) : !reader.Add(word)) return std::nullopt;
     }
@@ -44,14 +47,14 @@ class RefReader {
   }
 
  private:
-  explicit RefReader(std::string& why) : why_(why) {}
+  RefReader(Parse parse, std::string& why) : parse_(parse), why_(why) {}
 
   bool Add(std::string_view text) {
     if (refs_.size() == kMaxBatch) {
       why_ = "at most " + std::to_string(kMaxBatch) + " refs at a time; got more";
       return false;
     }
-    const std::optional<Ref> ref = ParseRef(text, why_);
+    const std::optional<Ref> ref = parse_(text, why_);
     if (ref) refs_.push_back(*ref);
     return ref.has_value();
   }
@@ -68,20 +71,39 @@ class RefReader {
     return false;
   }
 
+  const Parse parse_;
   std::string& why_;
   std::vector<Ref> refs_;
 };
 
-struct Verb {
-  std::string_view done;  // "returned"
-  std::function<BatchResult(std::string_view pool, std::span<const Ref> refs)> call;
-  bool renews = false;
-};
-
+// What became of one ref.
 struct Outcome {
-  ItemResult item;
+  Error error;
+  bool already = false;  // an earlier call did it
   Milliseconds ttl{0};
   std::string expire_time;
+};
+
+std::vector<Outcome> OutcomesOf(const BatchResult& result) {
+  std::vector<Outcome> outcomes;
+  for (const ItemResult& item : result.items) {
+    outcomes.push_back({.error = item.error,
+                        .already = item.already_returned,
+                        .ttl = result.ttl,
+                        .expire_time = FormatTimestamp(result.expire_time)});
+  }
+  return outcomes;
+}
+
+struct Verb {
+  std::string_view done;     // "returned"
+  std::string_view already;  // the field for what an earlier call did; empty where nothing can be
+  bool needs_key = true;
+  std::function<std::vector<Outcome>(std::string_view pool, std::span<const Ref> refs)> call;
+
+  [[nodiscard]] std::string Show(const Ref& ref) const {
+    return needs_key ? FormatRef(ref) : WithoutKey(ref);
+  }
 };
 
 // One call for each pool; outcomes in the order of `refs`.
@@ -92,11 +114,9 @@ std::vector<Outcome> CallByPool(const std::vector<Ref>& refs, const Verb& verb) 
   for (const auto& [pool, of_pool] : places) {
     std::vector<Ref> batch;
     for (const std::size_t place : of_pool) batch.push_back(refs[place]);
-    const BatchResult result = verb.call(pool, batch);
+    std::vector<Outcome> of_batch = verb.call(pool, batch);
     for (std::size_t i = 0; i < of_pool.size(); ++i) {
-      outcomes[of_pool[i]] = {.item = result.items[i],
-                              .ttl = result.ttl,
-                              .expire_time = FormatTimestamp(result.expire_time)};
+      outcomes[of_pool[i]] = std::move(of_batch[i]);
     }
   }
   return outcomes;
@@ -109,9 +129,9 @@ void WriteJson(const std::vector<Ref>& refs, const std::vector<Outcome>& outcome
   json.BeginArray("results");
   for (std::size_t i = 0; i < refs.size(); ++i) {
     const Outcome& outcome = outcomes[i];
-    const Error& error = outcome.item.error;
+    const Error& error = outcome.error;
     json.BeginObject();
-    json.Field("ref", FormatRef(refs[i]));
+    json.Field("ref", verb.Show(refs[i]));
     json.Field("ok", error.ok());
     if (!error.ok()) {
       json.BeginObject("error");
@@ -119,11 +139,11 @@ void WriteJson(const std::vector<Ref>& refs, const std::vector<Outcome>& outcome
       json.Field("code", CodeName(error.code));
       json.Field("message", error.message);
       json.EndObject();
-    } else if (verb.renews) {
+    } else if (verb.already.empty()) {
       json.Field("ttl_ms", outcome.ttl.count());
       json.Field("expire_time", outcome.expire_time);
     } else {
-      json.Field("already_returned", outcome.item.already_returned);
+      json.Field(verb.already, outcome.already);
     }
     json.EndObject();
   }
@@ -135,16 +155,16 @@ void WriteJson(const std::vector<Ref>& refs, const std::vector<Outcome>& outcome
 void WriteText(const std::vector<Ref>& refs, const std::vector<Outcome>& outcomes, const Verb& verb,
                const ClientOptions& options, Console& console) {
   for (std::size_t i = 0; i < refs.size(); ++i) {
-    const ItemResult& item = outcomes[i].item;
-    if (!item.error.ok()) {
-      static_cast<void>(
-          Fail(console, Exit::kRefused, WithoutKey(refs[i]) + ": " + Explain(item.error, options)));
-    } else if (verb.renews) {
-      console.out << FormatRef(refs[i]) << '\t' << verb.done << '\t'
-                  << FormatDuration(outcomes[i].ttl) << '\n';
+    const Outcome& outcome = outcomes[i];
+    if (!outcome.error.ok()) {
+      static_cast<void>(Fail(console, Exit::kRefused,
+                             WithoutKey(refs[i]) + ": " + Explain(outcome.error, options)));
+    } else if (verb.already.empty()) {
+      console.out << verb.Show(refs[i]) << '\t' << verb.done << '\t' << FormatDuration(outcome.ttl)
+                  << '\n';
     } else {
-      console.out << FormatRef(refs[i]) << '\t'
-                  << (item.already_returned ? "already returned" : verb.done) << '\n';
+      console.out << verb.Show(refs[i]) << '\t' << (outcome.already ? "already " : "") << verb.done
+                  << '\n';
     }
   }
 }
@@ -152,7 +172,8 @@ void WriteText(const std::vector<Ref>& refs, const std::vector<Outcome>& outcome
 Exit RunVerb(const RefsOptions& options, const Target& target, Console& console,
              const ClientOptions& client, const Verb& verb) {
   std::string why;
-  const std::optional<std::vector<Ref>> refs = RefReader::Read(options.refs, console.in, why);
+  const std::optional<std::vector<Ref>> refs = RefReader::Read(
+      options.refs, verb.needs_key ? ParseRef : ParseRefWithoutKey, console.in, why);
   if (!refs) return Fail(console, Exit::kUsage, why);
   const std::vector<Outcome> outcomes = CallByPool(*refs, verb);
 
@@ -160,8 +181,8 @@ Exit RunVerb(const RefsOptions& options, const Target& target, Console& console,
   std::size_t unreachable = 0;
   const Error* last = nullptr;
   for (const Outcome& outcome : outcomes) {
-    if (outcome.item.error.ok()) continue;
-    last = &outcome.item.error;
+    if (outcome.error.ok()) continue;
+    last = &outcome.error;
     ++failed;
     if (last->origin != Error::Origin::kServer) ++unreachable;
   }
@@ -185,19 +206,41 @@ Exit RunVerb(const RefsOptions& options, const Target& target, Console& console,
 Exit RunReturn(const RefsOptions& options, const Target& target, Console& console) {
   const Client client(OptionsOf(target));
   const auto call = [&](std::string_view pool, std::span<const Ref> refs) {
-    return client.Return(pool, refs);
+    return OutcomesOf(client.Return(pool, refs));
   };
-  return RunVerb(options, target, console, client.options(),
-                 {.done = "returned", .call = call, .renews = false});
+  return RunVerb(
+      options, target, console, client.options(),
+      {.done = "returned", .already = "already_returned", .needs_key = true, .call = call});
 }
 
 Exit RunRenew(const RefsOptions& options, const Target& target, Console& console) {
   const Client client(OptionsOf(target));
   const auto call = [&](std::string_view pool, std::span<const Ref> refs) {
-    return client.Renew(pool, refs, options.ttl);
+    return OutcomesOf(client.Renew(pool, refs, options.ttl));
   };
   return RunVerb(options, target, console, client.options(),
-                 {.done = "renewed", .call = call, .renews = true});
+                 {.done = "renewed", .already = {}, .needs_key = true, .call = call});
+}
+
+Exit RunRevoke(const RefsOptions& options, const Target& target, Console& console) {
+  const Client client(OptionsOf(target));
+  Error lost;
+  const auto call = [&](std::string_view pool, std::span<const Ref> refs) {
+    std::vector<Outcome> outcomes(refs.size());
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+      // Who did not answer once is not waited for a thousand times.
+      outcomes[i].error = lost;
+      if (!lost.ok()) continue;
+      const auto revoked = client.RevokeGrant(pool, refs[i].handle, refs[i].fence);
+      outcomes[i].error = revoked.error;
+      outcomes[i].already = revoked.value.already_revoked();
+      if (revoked.error.origin != Error::Origin::kServer) lost = revoked.error;
+    }
+    return outcomes;
+  };
+  return RunVerb(
+      options, target, console, client.options(),
+      {.done = "revoked", .already = "already_revoked", .needs_key = false, .call = call});
 }
 
 }  // namespace objpool::client

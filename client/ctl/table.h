@@ -1,6 +1,7 @@
-// WriteTable: rows of words in columns that line up, for people and for awk.
+// Tables: rows of words in columns that line up, for people and for awk.
 #pragma once
 
+#include <cstddef>
 #include <iosfwd>
 #include <string>
 #include <vector>
@@ -12,5 +13,18 @@ using Row = std::vector<std::string>;
 // The first row is the heading and says how many columns there are. Its first column is text and
 // stands to the left; the others stand to the right, for numbers.
 void WriteTable(std::ostream& out, const std::vector<Row>& rows);
+
+// The same for rows that come in parts, the heading first: a column is as wide as what has come so
+// far.
+class TableWriter {
+ public:
+  // `out` must outlive the writer.
+  explicit TableWriter(std::ostream& out) : out_(out) {}
+  void Write(const std::vector<Row>& rows);
+
+ private:
+  std::ostream& out_;
+  std::vector<std::size_t> widths_;
+};
 
 }  // namespace objpool::client

@@ -141,6 +141,18 @@ void LeasePool::Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t tt
   }
 }
 
+Verdict LeasePool::Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs now) {
+  LeaseCell& cell = cells_[worker];
+  Verdict verdict = {.outcome = Outcome::kBadHandle};
+  if (handle < pool_->capacity()) verdict = table_->Revoke(static_cast<Handle>(handle), fence, now);
+  cell.revocations[Index(verdict.outcome)].Add();
+  if (!verdict.ended_here) return verdict;
+  CountEnd(cell, verdict, now);
+  const auto back = static_cast<Handle>(handle);
+  TakeBack(worker, std::span(&back, 1), now);
+  return verdict;
+}
+
 // The share of handles, moved to block boundaries.
 Share LeasePool::SweepRange(SlotId worker) const {
   const auto [first, last] = ShareOf(pool_->capacity(), pool_->slots().slots(), worker);
@@ -175,7 +187,7 @@ uint64_t LeasePool::EstimateRetryMs(uint32_t wanted, BootMs now) {
   const BootMs since = sample_at_.load(std::memory_order_relaxed);
   if (now >= since + kRateWindowMs) {
     const LeaseTotals totals = Totals();
-    const uint64_t ended = totals.returned + totals.expired;
+    const uint64_t ended = totals.ended();
     const uint64_t before = sample_ended_.load(std::memory_order_relaxed);
     // Two workers may renew the sample at once; `before` can then be the newer of two counts.
     const uint64_t came_back = ended > before ? ended - before : 0;
@@ -193,6 +205,7 @@ LeaseTotals LeasePool::Totals() const {
   for (const LeaseCell& cell : cells_) {
     sum.returned += cell.returns[Index(Outcome::kOk)].value();
     sum.expired += cell.expired.value();
+    sum.revoked += cell.revocations[Index(Outcome::kOk)].value();
     sum.renewed += cell.renewals[Index(Outcome::kOk)].value();
   }
   for (const LeaseCell& cell : cells_) {

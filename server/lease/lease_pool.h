@@ -8,8 +8,8 @@
 // itself; who pushes has a light fence between the push and the look at the count (pool/sync.h). So
 // a free handle and a waiter whom it would do for are never left together.
 //
-// Threads: Attach, Lease, Return, Renew and Sweep take the worker that calls, which must be the one
-// thread that owns that slot. The others by any thread. Time is an argument.
+// Threads: Attach, Lease, Return, Renew, Revoke and Sweep take the worker that calls, which must be
+// the one thread that owns that slot. The others by any thread. Time is an argument.
 #pragma once
 
 #include <atomic>
@@ -92,12 +92,23 @@ class LeasePool {
   void Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t ttl_ms, BootMs now,
              std::span<Verdict> out);
 
+  // Ends the running grant of a handle, without its key, if it is the one of this fence.
+  [[nodiscard]] Verdict Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs now);
+
   // Ends overdue grants in the worker's share, some thousand records at a time, and takes their
   // handles back. Sweeps go round: true when this call reached the end of the share.
   [[nodiscard]] bool Sweep(SlotId worker, BootMs now);
 
   [[nodiscard]] std::optional<GrantView> Look(Handle handle, BootMs now) const {
     return table_->Look(handle, now);
+  }
+  // See LeaseTable. The handle is one of the pool's.
+  [[nodiscard]] Verdict Check(Handle handle, uint64_t fence, BootMs now) const {
+    return table_->Check(handle, fence, now);
+  }
+  [[nodiscard]] Handle List(Share range, const GrantFilter& filter, BootMs now, std::size_t most,
+                            std::vector<LeaseTable::Listed>& out) const {
+    return table_->List(range, filter, now, most, out);
   }
 
   // How long until `wanted` handles have probably come back, from how fast they did lately. In

@@ -12,7 +12,7 @@
 
 namespace objpool::lease {
 
-inline constexpr std::size_t kOutcomes = 7;
+inline constexpr std::size_t kOutcomes = 8;
 static_assert(static_cast<std::size_t>(Outcome::kBadHandle) + 1 == kOutcomes);
 
 // Bounds in milliseconds.
@@ -30,6 +30,7 @@ struct alignas(base::kCacheLineBytes) LeaseCell {
   base::Counter quarantined;  // handles whose records were damaged
   std::array<base::Counter, kOutcomes> returns;
   std::array<base::Counter, kOutcomes> renewals;
+  std::array<base::Counter, kOutcomes> revocations;
   base::Histogram<kHoldBounds.size()> hold{kHoldBounds};
   base::Counter waits_served;
   base::Counter waits_given_up;  // cancelled, or as long as they wanted
@@ -43,13 +44,15 @@ struct LeaseTotals {
   uint64_t renewed = 0;
   uint64_t returned = 0;
   uint64_t expired = 0;
+  uint64_t revoked = 0;
   uint64_t recovered = 0;
   uint64_t quarantined = 0;
+  // Grants that are over, whoever ended them.
+  [[nodiscard]] uint64_t ended() const { return returned + expired + revoked; }
   // Running grants; exact when nothing is leased or returned meanwhile.
   [[nodiscard]] uint64_t active() const {
-    const uint64_t ended = returned + expired;
     const uint64_t begun = granted + recovered;
-    return begun > ended ? begun - ended : 0;
+    return begun > ended() ? begun - ended() : 0;
   }
 };
 

@@ -172,10 +172,16 @@ BootMs LeaseTable::GrantedAt(Handle handle) const {
 }
 
 // What a caller who shows `fence` is told of a handle in this state. kOk means that this very grant
-// is running.
+// is running, or, where the word is not of this fence, that the handle went on: look again.
 Verdict LeaseTable::Judge(Handle handle, uint64_t fence, LeaseWord word) const {
   const uint64_t current = records_.details[handle].fence.load(std::memory_order_acquire);
-  if (fence != current) return {.outcome = Outcome::kStaleFence, .current_fence = current};
+  if (fence < current) return {.outcome = Outcome::kStaleFence, .current_fence = current};
+  if (fence > current) return {.outcome = Outcome::kNotHolder, .current_fence = current};
+  if (!word.OfFence(fence)) {
+    // Whoever guesses may be ahead of Grant, which writes the fence before the word.
+    const uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+    return {.outcome = bits == word.bits() ? Outcome::kNotHolder : Outcome::kOk};
+  }
   switch (word.state()) {
     case HandleState::kNever:
     case HandleState::kQuarantined:
@@ -186,21 +192,33 @@ Verdict LeaseTable::Judge(Handle handle, uint64_t fence, LeaseWord word) const {
       return {.outcome = Outcome::kReturned, .ended_at = word.time()};
     case HandleState::kExpired:
       return {.outcome = Outcome::kExpired, .ended_at = word.time()};
+    case HandleState::kRevoked:
+      return {.outcome = Outcome::kRevoked, .ended_at = word.time()};
   }
   base::CheckFailed(__FILE__, __LINE__, "Judge", "a word has one of these states");
 }
 
 Verdict LeaseTable::Return(Handle handle, uint64_t fence, BootMs now) {
+  Verdict verdict = End(handle, fence, now, HandleState::kReturned);
+  if (verdict.outcome == Outcome::kReturned) verdict.outcome = Outcome::kAlreadyReturned;
+  return verdict;
+}
+
+Verdict LeaseTable::Revoke(Handle handle, uint64_t fence, BootMs now) {
+  return End(handle, fence, now, HandleState::kRevoked);
+}
+
+// Ends the running grant as `how`, or as expired where its deadline has passed.
+Verdict LeaseTable::End(Handle handle, uint64_t fence, BootMs now, HandleState how) {
   for (;;) {
     uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
     const LeaseWord word(bits);
     // A word of another grant than the fence's was loaded while the handle went on: look again.
     Verdict verdict = Judge(handle, fence, word);
-    if (verdict.outcome == Outcome::kReturned) verdict.outcome = Outcome::kAlreadyReturned;
     if (verdict.outcome != Outcome::kOk) return verdict;
     if (!word.OfFence(fence)) continue;
     const bool late = word.Overdue(now);
-    const HandleState end = late ? HandleState::kExpired : HandleState::kReturned;
+    const HandleState end = late ? HandleState::kExpired : how;
     verdict.granted_at = GrantedAt(handle);
     if (records_.words[handle].compare_exchange_strong(bits, word.Ended(end, now).bits(),
                                                        std::memory_order_acq_rel,  // R2 -> A1

@@ -1,9 +1,8 @@
 // LeaseTable: who holds which handle until when, as one record for each handle, indexed by it.
 //
 //   I1  A handle is leased from the Grant of the worker that popped it until exactly one Return,
-//   Renew
-//       or Sweep ends it, by a compare-and-swap of its word. Whoever ends it gets the handle, and
-//       must push it; nobody else may.
+//       Renew, Revoke or Sweep ends it, by a compare-and-swap of its word. Whoever ends it gets the
+//       handle, and must push it; nobody else may.
 //   I2  Fence and details of a handle are written only by the worker that popped it, before the
 //   word
 //       says leased.
@@ -25,10 +24,10 @@
 //   R4  Grant marks the block, a read-modify-write, after the word    pairs with  A4  the sweeper's
 //       clearing swap: either the sweeper sees the word, or the mark outlives the clearing
 //
-// Progress: Grant and Look's single try are wait-free; Return and Renew are lock-free (a failed
-// swap means that somebody else's succeeded). Threads: any, with the rules above; Sweep and Attach
-// of one range by one thread. Time is an argument: milliseconds of a clock that never goes back and
-// counts on through suspend.
+// Progress: Grant and Look's single try are wait-free; Return, Renew, Revoke and Check are
+// lock-free (a failed swap means that somebody else's succeeded). Threads: any, with the rules
+// above; Sweep and Attach of one range by one thread. Time is an argument: milliseconds of a clock
+// that never goes back and counts on through suspend.
 #pragma once
 
 #include <array>
@@ -39,6 +38,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pool/mapped_memory.h"
 #include "pool/pool.h"
@@ -55,8 +55,9 @@ inline constexpr uint64_t kMaxTtlMs = uint64_t{7} * 24 * 3600 * 1000;
 enum class Outcome : uint8_t {
   kOk,               // done
   kAlreadyReturned,  // Return only: an earlier one did it
-  kReturned,         // Renew only: the grant was returned
+  kReturned,         // the grant was returned; not from Return
   kExpired,          // the grant ran out
+  kRevoked,          // the grant was revoked; Revoke: by an earlier call
   kStaleFence,       // the handle has had a newer grant since
   kNotHolder,        // no such grant was ever made; LeasePool: the key does not fit
   kBadHandle,        // LeasePool: no such handle
@@ -67,9 +68,10 @@ struct Verdict {
   // True when this call ended the grant: the caller now has the handle and pushes it. With kExpired
   // it means that the deadline had passed but nobody had noticed.
   bool ended_here = false;
-  uint64_t current_fence = 0;  // with kStaleFence
-  BootMs ended_at = 0;         // with kAlreadyReturned, kReturned, kExpired
+  uint64_t current_fence = 0;  // with kStaleFence; Check: always, 0 where none was given
+  BootMs ended_at = 0;         // with kAlreadyReturned, kReturned, kExpired, kRevoked
   BootMs granted_at = 0;       // with ended_here
+  BootMs deadline = 0;         // Check: with kOk
 };
 
 // A running grant, as an onlooker sees it.
@@ -78,6 +80,12 @@ struct GrantView {
   BootMs deadline = 0;
   BootMs granted_at = 0;
   std::string holder;
+};
+
+// Which grants an onlooker wants to see.
+struct GrantFilter {
+  std::optional<std::string_view> holder;  // exactly this one
+  uint64_t held_at_least_ms = 0;
 };
 
 class LeaseTable {
@@ -119,6 +127,8 @@ class LeaseTable {
   uint64_t Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder);
   [[nodiscard]] Verdict Return(Handle handle, uint64_t fence, BootMs now);
   [[nodiscard]] Verdict Renew(Handle handle, uint64_t fence, BootMs now, BootMs deadline);
+  // As Return, but kRevoked where an earlier Revoke did it, and kReturned where a Return did.
+  [[nodiscard]] Verdict Revoke(Handle handle, uint64_t fence, BootMs now);
 
   // Ends what is overdue in [range.first, range.last), a range that begins at a multiple of kBlock,
   // and says what it ended, up to out.size(), with the deadlines. `next` is where to go on;
@@ -136,6 +146,19 @@ class LeaseTable {
 
   // The running grant of a handle; empty when there is none, or its deadline has passed.
   [[nodiscard]] std::optional<GrantView> Look(Handle handle, BootMs now) const;
+
+  // What the fence is, changing nothing: kOk where its grant runs, kReturned, kExpired, kRevoked,
+  // kStaleFence, or kNotHolder where it was never given.
+  [[nodiscard]] Verdict Check(Handle handle, uint64_t fence, BootMs now) const;
+
+  // Appends the running grants of `range` that pass the filter, in order, until `out` has `most`.
+  // Returns where to go on; range.last when all was seen. A grant that runs all the while is found.
+  struct Listed {
+    Handle handle;
+    GrantView grant;
+  };
+  [[nodiscard]] Handle List(Share range, const GrantFilter& filter, BootMs now, std::size_t most,
+                            std::vector<Listed>& out) const;
 
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
 
@@ -160,6 +183,7 @@ class LeaseTable {
 
   explicit LeaseTable(const Options& options);
   [[nodiscard]] Verdict Judge(Handle handle, uint64_t fence, LeaseWord word) const;
+  [[nodiscard]] Verdict End(Handle handle, uint64_t fence, BootMs now, HandleState how);
   [[nodiscard]] bool TryView(Handle handle, BootMs now, std::optional<GrantView>& view) const;
   [[nodiscard]] BootMs GrantedAt(Handle handle) const;
   void StoreDetails(Handle handle, uint64_t fence, BootMs granted_at, std::string_view holder);

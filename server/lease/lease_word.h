@@ -25,6 +25,7 @@ enum class HandleState : uint8_t {
   kLeased,           // held until the deadline
   kReturned,         // free; the last grant was returned
   kExpired,          // free; the last grant ran out
+  kRevoked,          // free; the last grant was revoked
   kQuarantined = 7,  // its record was damaged: nobody knows who holds it
 };
 
@@ -52,7 +53,7 @@ class LeaseWord {
   // Whether it is as Make left it.
   [[nodiscard]] constexpr bool sound() const {
     return ((bits_ >> kCheckShift) & kCheckMask) == Fold(bits_ & ~(kCheckMask << kCheckShift)) &&
-           (state() <= HandleState::kExpired || state() == HandleState::kQuarantined);
+           (state() <= HandleState::kRevoked || state() == HandleState::kQuarantined);
   }
 
   [[nodiscard]] constexpr HandleState state() const {

@@ -183,6 +183,8 @@ Status FromVerdict(const lease::Verdict& verdict, const VerdictContext& context)
       return Ended(verdict, context, "returned", "GRANT_RETURNED");
     case lease::Outcome::kExpired:
       return Ended(verdict, context, "expired", "GRANT_EXPIRED");
+    case lease::Outcome::kRevoked:
+      return Ended(verdict, context, "revoked", "GRANT_REVOKED");
     case lease::Outcome::kStaleFence:
       return StaleFence(context.pool, context.handle, verdict.current_fence);
     case lease::Outcome::kNotHolder:

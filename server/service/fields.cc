@@ -15,6 +15,16 @@ std::string DurationText(const google::protobuf::Duration& duration) {
          ", nanos: " + std::to_string(duration.nanos()) + "}";
 }
 
+bool IsValid(const google::protobuf::Duration& time) {
+  return time.nanos() >= 0 && time.nanos() < 1'000'000'000 && time.seconds() >= 0;
+}
+
+// Rounded up, and more than `max_seconds` as one second more.
+int64_t CeilMs(const google::protobuf::Duration& time, int64_t max_seconds) {
+  const int64_t seconds = std::clamp<int64_t>(time.seconds(), 0, max_seconds + 1);
+  return (seconds * 1000) + ((int64_t{time.nanos()} + 999'999) / 1'000'000);
+}
+
 }  // namespace
 
 NamedPool* FindPool(PoolSet& pools, std::string_view field, std::string_view name,
@@ -33,15 +43,36 @@ NamedPool* FindPool(PoolSet& pools, std::string_view field, std::string_view nam
 uint64_t TtlMs(const google::protobuf::Duration* ttl, const PoolSpec& spec, Violations& bad) {
   if (ttl == nullptr) return spec.ttl_default_ms;
   constexpr int64_t kMaxSeconds = static_cast<int64_t>(lease::kMaxTtlMs) / 1000;
-  const bool valid = ttl->nanos() >= 0 && ttl->nanos() < 1'000'000'000 && ttl->seconds() >= 0;
-  const int64_t seconds = std::clamp<int64_t>(ttl->seconds(), 0, kMaxSeconds + 1);
-  const int64_t ms = (seconds * 1000) + ((int64_t{ttl->nanos()} + 999'999) / 1'000'000);
-  if (!valid || ms < spec.ttl_min_ms || ms > spec.ttl_max_ms) {
+  const int64_t ms = CeilMs(*ttl, kMaxSeconds);
+  if (!IsValid(*ttl) || ms < spec.ttl_min_ms || ms > spec.ttl_max_ms) {
     bad.Add("ttl", "must be " + std::to_string(spec.ttl_min_ms) + " ms .. " +
                        std::to_string(spec.ttl_max_ms) + " ms, got " + DurationText(*ttl));
     return spec.ttl_default_ms;
   }
   return static_cast<uint64_t>(ms);
+}
+
+uint64_t AtLeastMs(const char* field, const google::protobuf::Duration& time, Violations& bad) {
+  if (IsValid(time)) {
+    return static_cast<uint64_t>(CeilMs(time, lease::LeaseWord::kMaxTime / 1000));
+  }
+  bad.Add(field, "must be 0 ms or more, got " + DurationText(time));
+  return 0;
+}
+
+void CheckHandle(uint64_t handle, const NamedPool& pool, Violations& bad) {
+  if (handle < pool.capacity()) return;
+  bad.Add("handle", OutOfRange(0, pool.capacity() - 1, handle));
+}
+
+void CheckFenceGiven(uint64_t fence, Violations& bad) {
+  if (fence == 0) bad.Add("fence", "is required");
+}
+
+uint32_t PageSize(uint32_t asked, Violations& bad) {
+  constexpr uint32_t kDefaultPageSize = 100;
+  if (asked > kMaxPageSize) bad.Add("page_size", OutOfRange(0, kMaxPageSize, asked));
+  return asked == 0 ? kDefaultPageSize : asked;
 }
 
 void CheckHolder(std::string_view holder, Violations& bad) {

@@ -23,6 +23,19 @@ namespace objpool::server {
 [[nodiscard]] uint64_t TtlMs(const google::protobuf::Duration* ttl, const PoolSpec& spec,
                              Violations& bad);
 
+// The time in milliseconds, rounded up, as long as a grant may have been held at most. Negative, or
+// no valid duration, it adds to `bad`.
+[[nodiscard]] uint64_t AtLeastMs(const char* field, const google::protobuf::Duration& time,
+                                 Violations& bad);
+
+// Adds to `bad` where the pool has no such handle, and where a fence that must be there is not.
+void CheckHandle(uint64_t handle, const NamedPool& pool, Violations& bad);
+void CheckFenceGiven(uint64_t fence, Violations& bad);
+
+// How many entries a page may have, out of 0 .. kMaxPageSize; beyond, it adds to `bad`.
+inline constexpr uint32_t kMaxPageSize = 1000;
+[[nodiscard]] uint32_t PageSize(uint32_t asked, Violations& bad);
+
 // At most 64 bytes, no control characters. (That it is UTF-8 has been seen by the parser.)
 void CheckHolder(std::string_view holder, Violations& bad);
 

@@ -183,36 +183,6 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
       [](const Verdict&, v1::RenewResult&) {}, reply);
 }
 
-Status LeaseService::GetGrant(const CallInfo& info, const v1::GetGrantRequest& request,
-                              v1::GetGrantResponse& reply) {
-  Status error;
-  NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
-  if (pool == nullptr) return error;
-  if (request.handle() >= pool->capacity()) {
-    Violations bad;
-    bad.Add("handle", OutOfRange(0, pool->capacity() - 1, request.handle()));
-    return bad.ToError();
-  }
-  const auto handle = static_cast<uint32_t>(request.handle());
-  const auto view = pool->leases->Look(handle, info.now);
-  if (!view || request.fence() > view->fence) return NoGrant(pool->spec.name, handle);
-  if (request.fence() != 0 && request.fence() < view->fence) {
-    return StaleFence(pool->spec.name, handle, view->fence);
-  }
-  v1::Grant* const grant = reply.mutable_grant();
-  grant->mutable_ref()->set_handle(handle);
-  grant->mutable_ref()->set_fence(view->fence);
-  SetValue(*pool, handle, *grant);
-  // The last millisecond is the server's, see DeadlineAfter in the lease core.
-  const uint64_t remaining_ms = view->deadline - info.now - 1;
-  SetDuration(remaining_ms, *grant->mutable_remaining());
-  SetTimeFromNow(remaining_ms, *grant->mutable_expire_time());
-  SetDuration(info.now > view->granted_at ? info.now - view->granted_at : 0,
-              *grant->mutable_held());
-  grant->set_holder(view->holder);
-  return {};
-}
-
 void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "Lease",
               TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
@@ -226,6 +196,12 @@ void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "GetGrant",
               TypedHandler<v1::GetGrantRequest, v1::GetGrantResponse>(
                   pools_.clock(), workers, std::bind_front(&LeaseService::GetGrant, this)));
+  methods.Add(kService, "CheckFence",
+              TypedHandler<v1::CheckFenceRequest, v1::CheckFenceResponse>(
+                  pools_.clock(), workers, std::bind_front(&LeaseService::CheckFence, this)));
+  methods.Add(kService, "ListGrants",
+              TypedHandler<v1::ListGrantsRequest, v1::ListGrantsResponse>(
+                  pools_.clock(), workers, std::bind_front(&LeaseService::ListGrants, this)));
 }
 
 }  // namespace objpool::server

@@ -41,6 +41,12 @@ class LeaseService {
   [[nodiscard]] google::rpc::Status GetGrant(const CallInfo& info,
                                              const v1::GetGrantRequest& request,
                                              v1::GetGrantResponse& reply);
+  [[nodiscard]] google::rpc::Status CheckFence(const CallInfo& info,
+                                               const v1::CheckFenceRequest& request,
+                                               v1::CheckFenceResponse& reply);
+  [[nodiscard]] google::rpc::Status ListGrants(const CallInfo& info,
+                                               const v1::ListGrantsRequest& request,
+                                               v1::ListGrantsResponse& reply);
 
  private:
   PoolSet& pools_;

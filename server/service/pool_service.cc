@@ -13,8 +13,6 @@ namespace {
 using google::rpc::Status;
 
 constexpr const char* kService = "objpool.v1.PoolService";
-constexpr uint32_t kMaxPageSize = 1000;
-constexpr uint32_t kDefaultPageSize = 100;
 constexpr std::size_t kMaxNameBytes = 63;
 
 // Writes what the handles of a pool are.
@@ -81,16 +79,13 @@ Status PoolService::GetPool(const CallInfo& /*info*/, const v1::GetPoolRequest& 
 Status PoolService::ListPools(const CallInfo& /*info*/, const v1::ListPoolsRequest& request,
                               v1::ListPoolsResponse& reply) {
   Violations bad;
-  if (request.page_size() > kMaxPageSize) {
-    bad.Add("page_size", OutOfRange(0, kMaxPageSize, request.page_size()));
-  }
+  const uint32_t size = PageSize(request.page_size(), bad);
   if (request.page_token().size() > kMaxNameBytes) {
     bad.Add("page_token", "must be a next_page_token of at most " + std::to_string(kMaxNameBytes) +
                               " bytes, got " + std::to_string(request.page_token().size()));
   }
   if (!bad.empty()) return bad.ToError();
   const auto pools = pools_.pools();
-  const uint32_t size = request.page_size() == 0 ? kDefaultPageSize : request.page_size();
   auto at = std::ranges::upper_bound(pools, request.page_token(), {},
                                      [](const NamedPool& pool) { return pool.spec.name; });
   for (uint32_t i = 0; i < size && at != pools.end(); ++i, ++at) Describe(*at, *reply.add_pools());
@@ -113,8 +108,33 @@ Status PoolService::GetPoolStats(const CallInfo& /*info*/, const v1::GetPoolStat
   reply.set_renewed(totals.renewed);
   reply.set_returned(totals.returned);
   reply.set_expired(totals.expired);
+  reply.set_revoked(totals.revoked);
   reply.set_engine(pool.engine());
   return {};
+}
+
+Status PoolService::RevokeGrant(const CallInfo& info, const v1::RevokeGrantRequest& request,
+                                v1::RevokeGrantResponse& reply) {
+  Status error;
+  const NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
+  if (pool == nullptr) return error;
+  Violations bad;
+  CheckHandle(request.handle(), *pool, bad);
+  CheckFenceGiven(request.fence(), bad);
+  if (!bad.empty()) return bad.ToError();
+  const lease::Verdict verdict =
+      pool->leases->Revoke(info.worker, request.handle(), request.fence(), info.now);
+  // There is no key that could be wrong, so it is the grant that never was.
+  if (verdict.outcome == lease::Outcome::kNotHolder) {
+    return NoGrant(pool->spec.name, request.handle());
+  }
+  reply.set_already_revoked(verdict.outcome == lease::Outcome::kRevoked);
+  if (reply.already_revoked()) return {};
+  return FromVerdict(verdict, {.pool = pool->spec.name,
+                               .field = "handle",
+                               .handle = request.handle(),
+                               .capacity = pool->capacity(),
+                               .now = info.now});
 }
 
 void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
@@ -127,6 +147,9 @@ void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "GetPoolStats",
               TypedHandler<v1::GetPoolStatsRequest, v1::GetPoolStatsResponse>(
                   pools_.clock(), workers, std::bind_front(&PoolService::GetPoolStats, this)));
+  methods.Add(kService, "RevokeGrant",
+              TypedHandler<v1::RevokeGrantRequest, v1::RevokeGrantResponse>(
+                  pools_.clock(), workers, std::bind_front(&PoolService::RevokeGrant, this)));
 }
 
 }  // namespace objpool::server

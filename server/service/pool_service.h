@@ -1,4 +1,4 @@
-// PoolService: the control plane of the API. It reads only.
+// PoolService: the control plane of the API.
 #pragma once
 
 #include "objpool/v1/pool_service.pb.h"
@@ -23,6 +23,9 @@ class PoolService {
   [[nodiscard]] google::rpc::Status GetPoolStats(const CallInfo& info,
                                                  const v1::GetPoolStatsRequest& request,
                                                  v1::GetPoolStatsResponse& reply);
+  [[nodiscard]] google::rpc::Status RevokeGrant(const CallInfo& info,
+                                                const v1::RevokeGrantRequest& request,
+                                                v1::RevokeGrantResponse& reply);
 
  private:
   PoolSet& pools_;

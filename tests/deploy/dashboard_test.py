@@ -224,7 +224,7 @@ class Stack:
         return done.stdout
 
     def stir(self):
-        """What the bench does not do: steal, find nothing, expire, renew, be refused."""
+        """What the bench does not do: steal, find nothing, expire, renew, revoke, be refused."""
         self._processes.check_alive()
         self.ctl(0, "lease", "ports", "--ttl", "50ms")
         # All seats, so those of other CPUs too; then there is none.
@@ -235,6 +235,9 @@ class Stack:
         self.ctl(0, "return", *refs)
         self.ctl(0, "return", *refs)
         self.ctl(1, "renew", *refs)
+        seat = self.ctl(0, "lease", "seats").split("\t")[1]
+        self.ctl(0, "revoke", seat)
+        self.ctl(1, "return", seat)
 
     def wait(self, what, missing):
         """Stirs until `missing`, a function, returns nothing. Says what it returned last."""
@@ -295,7 +298,7 @@ class DashboardQueries(unittest.TestCase):
         moving = [
             *(
                 f"objpool_leases_{what}_total"
-                for what in ("granted", "renewed", "returned", "expired")
+                for what in ("granted", "renewed", "returned", "expired", "revoked")
             ),
             'objpool_acquires_total{source="local"}',
             'objpool_acquires_total{source!="local"}',
@@ -306,6 +309,7 @@ class DashboardQueries(unittest.TestCase):
             'objpool_lease_refusals_total{verb="lease",reason="exhausted"}',
             'objpool_lease_refusals_total{verb="return",reason="already_returned"}',
             'objpool_lease_refusals_total{verb="renew",reason="returned"}',
+            'objpool_lease_refusals_total{verb="return",reason="revoked"}',
             'grpc_server_handled_total{grpc_method="Lease",grpc_code="OK"}',
             'grpc_server_handled_total{grpc_method="Lease",grpc_code="RESOURCE_EXHAUSTED"}',
             "objpool_worker_busy_seconds_total",

@@ -15,7 +15,7 @@ import threading
 import unittest
 
 import grpc
-from objpool_testing import Api, Refusal, Server, refused, wait_until
+from objpool_testing import Api, Refusal, Server, lease_service_pb2, refused, wait_until
 
 CAPACITY = 3000
 TTL_S = 30
@@ -110,7 +110,7 @@ class KillTest(unittest.TestCase):
             self.assertEqual((pool.free, pool.leased), (0, CAPACITY))
             # The keys are good still. What nobody was told of runs out by itself.
             for handle, ref in [*got.items(), *(item for b in books for item in b.held.items())]:
-                if handle in sure or handle in got:
+                if ref is got.get(handle) or handle in sure:
                     (result,) = api.give_back("ids", ref).results
                     self.assertFalse(result.already_returned)
                 else:
@@ -128,6 +128,25 @@ class KillTest(unittest.TestCase):
             api.give_back("ids", ref)
         except grpc.RpcError as error:
             self.assertEqual(Refusal(error).reason, "STALE_FENCE")
+
+    def test_a_revoked_grant_stays_revoked_and_its_handle_free(self):
+        with Server(CONFIG, self.flags) as server, Api(server) as api:
+            gone, runs = (grant.ref for grant in api.lease("ids", count=2).grants)
+            api.revoke("ids", gone.handle, gone.fence)
+            # Killed at the end of the block.
+        with Server(CONFIG, self.flags) as server, Api(server) as api:
+            self.assertEqual([api.check_fence("ids", ref.handle, ref.fence).state
+                              for ref in (gone, runs)],
+                             [lease_service_pb2.FENCE_STATE_REVOKED,
+                              lease_service_pb2.FENCE_STATE_RUNNING])
+            with refused(self, "NOT_FOUND", "GRANT_REVOKED"):
+                api.renew("ids", gone)
+            (grant,) = api.list_grants("ids").grants
+            self.assertEqual(grant.ref.fence, runs.fence)
+            pool = api.get_pool("ids")
+            self.assertEqual((pool.free, pool.leased), (CAPACITY - 1, 1))
+            self.assertFalse(api.revoke("ids", runs.handle, runs.fence).already_revoked)
+            self.assertEqual(api.get_pool("ids").free, CAPACITY)
 
     def test_a_volatile_pool_forgets_and_a_short_grant_runs_out_meanwhile(self):
         with Server(CONFIG, self.flags) as server, Api(server) as api:

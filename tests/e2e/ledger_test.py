@@ -35,6 +35,7 @@ class LedgerCase(unittest.TestCase):
         self.assertEqual(metrics.sum("objpool_leases_returned_total", pool=pool),
                          books["returned"])
         self.assertEqual(metrics.sum("objpool_leases_expired_total", pool=pool), 0)
+        self.assertEqual(metrics.sum("objpool_leases_revoked_total", pool=pool), 0)
         self.assertEqual(metrics.sum("objpool_leases_active", pool=pool), 0)
         self.assertEqual(metrics.sum("objpool_lease_refusals_total", pool=pool),
                          books["refused"])

@@ -1,4 +1,4 @@
-"""Waiting for a handle: who waits is served by a return on any worker, in order, and nobody else."""
+"""Waiting for a handle: a return on any worker serves who waits, in order, and nobody else."""
 
 import contextlib
 import threading

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -177,6 +178,60 @@ class FakeService final : public v1::LeaseService::Service,
     return grpc::Status::OK;
   }
 
+  grpc::Status CheckFence(grpc::ServerContext* context, const v1::CheckFenceRequest* request,
+                          v1::CheckFenceResponse* response) override {
+    if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    const auto found = held_.find(request->handle());
+    response->set_current_fence(found == held_.end() ? 0 : found->second);
+    if (response->current_fence() == request->fence()) {
+      response->set_state(v1::FENCE_STATE_RUNNING);
+      response->mutable_remaining()->set_seconds(12);
+      response->mutable_expire_time()->set_seconds(1'800'000'000);
+    } else if (request->fence() > granted_) {
+      response->set_state(v1::FENCE_STATE_NEVER_GIVEN);
+    } else {
+      response->set_state(v1::FENCE_STATE_RETURNED);
+      response->mutable_ended_ago()->set_nanos(7'000'000);
+    }
+    return grpc::Status::OK;
+  }
+
+  // Two handles a page, held or not. Grants have the last holder, and the age that GetGrant says.
+  grpc::Status ListGrants(grpc::ServerContext* context, const v1::ListGrantsRequest* request,
+                          v1::ListGrantsResponse* response) override {
+    if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
+    const uint64_t first = request->page_token().empty() ? 0 : std::stoull(request->page_token());
+    for (uint64_t handle = first; handle < first + 2; ++handle) {
+      v1::GetGrantRequest one;
+      one.set_pool(request->pool());
+      one.set_handle(handle);
+      v1::GetGrantResponse found;
+      if (!GetGrant(context, &one, &found).ok()) continue;
+      if (request->has_holder() && request->holder() != found.grant().holder()) continue;
+      if (request->held_at_least().seconds() > found.grant().held().seconds()) continue;
+      *response->add_grants() = found.grant();
+    }
+    if (first + 2 < capacity_) response->set_next_page_token(std::to_string(first + 2));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status RevokeGrant(grpc::ServerContext* context, const v1::RevokeGrantRequest* request,
+                           v1::RevokeGrantResponse* response) override {
+    if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    const auto found = held_.find(request->handle());
+    if (found != held_.end() && found->second == request->fence()) {
+      held_.erase(found);
+      revoked_.insert(request->fence());
+    } else if (revoked_.contains(request->fence())) {
+      response->set_already_revoked(true);
+    } else {
+      return AsCallStatus(FakeError(grpc::StatusCode::NOT_FOUND, "NO_GRANT", "no such grant"));
+    }
+    return grpc::Status::OK;
+  }
+
   // One pool a page, to make the client turn pages.
   grpc::Status ListPools(grpc::ServerContext*, const v1::ListPoolsRequest* request,
                          v1::ListPoolsResponse* response) override {
@@ -200,7 +255,8 @@ class FakeService final : public v1::LeaseService::Service,
     const std::lock_guard lock(mutex_);
     response->set_capacity(capacity_);
     response->set_granted(granted_);
-    response->set_returned(granted_ - held_.size());
+    response->set_returned(granted_ - held_.size() - revoked_.size());
+    response->set_revoked(revoked_.size());
     response->set_engine("fake");
     v1::SlotStats* slot = response->add_slots();
     slot->set_occupancy(capacity_ - held_.size());
@@ -284,6 +340,7 @@ class FakeService final : public v1::LeaseService::Service,
   int port_ = 0;
   std::mutex mutex_;
   std::map<uint64_t, uint64_t> held_;  // fence by handle
+  std::set<uint64_t> revoked_;         // their fences, which no two handles share
   uint64_t granted_ = 0;
   std::string last_holder_;
   google::rpc::Status refusal_;

@@ -126,8 +126,8 @@ class Api:
         pools = pool_service_pb2_grpc.PoolServiceStub(self.channel)
         self.messages = Messages()
         self._methods = {name: getattr(stub, name) for stub, names in (
-            (leases, ("Lease", "Return", "Renew", "GetGrant")),
-            (pools, ("GetPool", "ListPools", "GetPoolStats"))) for name in names}
+            (leases, ("Lease", "Return", "Renew", "GetGrant", "CheckFence", "ListGrants")),
+            (pools, ("GetPool", "ListPools", "GetPoolStats", "RevokeGrant"))) for name in names}
 
     def __enter__(self):
         return self
@@ -137,6 +137,10 @@ class Api:
 
     def call(self, method, request):
         return self._methods[method](request, timeout=DEADLINE_S)
+
+    def start(self, method, request):
+        """Likewise, without waiting: a grpc.Future."""
+        return self._methods[method].future(request, timeout=DEADLINE_S)
 
     def lease(self, pool, **fields):
         return self.call("Lease", lease_service_pb2.LeaseRequest(pool=pool, **fields))
@@ -151,6 +155,18 @@ class Api:
     def get_grant(self, pool, handle, fence=0):
         return self.call("GetGrant", lease_service_pb2.GetGrantRequest(
             pool=pool, handle=handle, fence=fence)).grant
+
+    def check_fence(self, pool, handle, fence):
+        return self.call("CheckFence", lease_service_pb2.CheckFenceRequest(
+            pool=pool, handle=handle, fence=fence))
+
+    def list_grants(self, pool, **fields):
+        """One page."""
+        return self.call("ListGrants", lease_service_pb2.ListGrantsRequest(pool=pool, **fields))
+
+    def revoke(self, pool, handle, fence):
+        return self.call("RevokeGrant", pool_service_pb2.RevokeGrantRequest(
+            pool=pool, handle=handle, fence=fence))
 
     def get_pool(self, pool):
         return self.call("GetPool", pool_service_pb2.GetPoolRequest(name=pool)).pool

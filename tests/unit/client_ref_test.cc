@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/duration.h"
@@ -66,6 +67,34 @@ TEST(Ref, SaysWhichPartIsWrong) {
   }
 }
 
+TEST(Ref, WithoutItsKeyNamesTheGrantAllTheSame) {
+  std::string why;
+  for (const char* text :
+       {"a/1/2", "pools/a/1/2", "a/1/2/00000000000000ff", "pools/a/1/2/00000000000000ff"}) {
+    const auto ref = ParseRefWithoutKey(text, why);
+    ASSERT_TRUE(ref) << text << ": " << why;
+    EXPECT_EQ(*ref, (Ref{.pool = "a", .handle = 1, .fence = 2, .key = 0})) << text;
+  }
+  for (const char* text : {"pools/1/2", "pools/pools/1/2", "pools/1/2/00000000000000ff"}) {
+    const auto ref = ParseRefWithoutKey(text, why);
+    ASSERT_TRUE(ref) << text << ": " << why;
+    EXPECT_EQ(*ref, (Ref{.pool = "pools", .handle = 1, .fence = 2, .key = 0})) << text;
+  }
+  for (const auto& [text, part] : std::vector<std::pair<std::string, std::string>>{
+           {"", "3 parts"},
+           {"a/1", "3 parts"},
+           {"pools/a/1", "got 2"},
+           {"a/1/2/3/4", "3 parts"},
+           {"A/1/2", "pool must be"},
+           {"a/16777216/2", "0 to 16777215"},
+           {"a/1/0", "fence must be"},
+           {"a/1/2/", "16 hexadecimal digits; got 0"},
+           {"a/1/2/ff", "16 hexadecimal digits; got 2"}}) {
+    EXPECT_FALSE(ParseRefWithoutKey(text, why)) << text;
+    EXPECT_NE(why.find(part), std::string::npos) << text << " gave: " << why;
+  }
+}
+
 TEST(Ref, AWrongRefDoesNotTellItsKey) {
   std::string why;
   EXPECT_FALSE(ParseRef("a/1/2/5ec5ec5ec5ec5ec5e", why));
@@ -112,6 +141,20 @@ TEST(Duration, KeepsToItsRange) {
   EXPECT_FALSE(ParseDuration("-1s", Milliseconds(0), kMaxDuration, why));
   EXPECT_FALSE(ParseDuration("9223372036854775807d", Milliseconds(1), kMaxDuration, why));
   EXPECT_TRUE(ParseDuration("7d", Milliseconds(1), kMaxDuration, why));
+}
+
+TEST(Duration, IsCoarseInTables) {
+  using std::string;
+  for (const auto& [ms, text] :
+       std::vector<std::pair<int64_t, string>>{{0, "0ms"},
+                                               {9'999, "9999ms"},
+                                               {10'999, "10s"},
+                                               {599'999, "599s"},
+                                               {600'001, "10m"},
+                                               {86'399'999, "23h"},
+                                               {86'400'000 * int64_t{10} + 5, "10d"}}) {
+    EXPECT_EQ(FormatDuration(Coarse(Milliseconds(ms))), text);
+  }
 }
 
 TEST(Duration, IsReadBackAsWritten) {

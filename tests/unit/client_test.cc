@@ -130,6 +130,33 @@ TEST(Client, LooksAtAGrantAndAtHealth) {
   EXPECT_EQ(client.Check("nope").error.code, grpc::StatusCode::NOT_FOUND);
 }
 
+TEST(Client, ChecksListsAndRevokesGrantsOfOthers) {
+  FakeService service;
+  const Client client = ClientOf(service.address());
+  const std::vector<Ref> refs = LeaseSome(client, 3);
+  const auto running = client.CheckFence("ids", refs[1].handle, refs[1].fence);
+  ASSERT_TRUE(running.ok()) << running.error.message;
+  EXPECT_EQ(running.value.state(), v1::FENCE_STATE_RUNNING);
+  EXPECT_EQ(DurationOf(running.value.remaining()), Milliseconds(12'000));
+  EXPECT_EQ(client.CheckFence("ids", 0, 99).value.state(), v1::FENCE_STATE_NEVER_GIVEN);
+  EXPECT_EQ(client.CheckFence("nope", 0, 1).error.reason, "POOL_UNKNOWN");
+
+  v1::ListGrantsRequest request;
+  request.set_pool("ids");
+  const auto page = client.ListGrants(request);
+  ASSERT_TRUE(page.ok()) << page.error.message;
+  EXPECT_EQ(page.value.grants_size(), 2);
+  request.set_page_token(page.value.next_page_token());
+  EXPECT_EQ(client.ListGrants(request).value.grants_size(), 1);
+
+  const auto revoked = client.RevokeGrant("ids", refs[1].handle, refs[1].fence);
+  ASSERT_TRUE(revoked.ok()) << revoked.error.message;
+  EXPECT_FALSE(revoked.value.already_revoked());
+  EXPECT_EQ(service.leased(), 2u);
+  EXPECT_TRUE(client.RevokeGrant("ids", refs[1].handle, refs[1].fence).value.already_revoked());
+  EXPECT_EQ(client.RevokeGrant("ids", 0, 99).error.reason, "NO_GRANT");
+}
+
 TEST(Client, AServerThatIsNotThereIsToldAtOnce) {
   const DeadPort port(false);
   const Client client = ClientOf(port.address(), std::chrono::minutes(2));

@@ -1,6 +1,4 @@
 // objpoolctl in this process, against a fake server.
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -8,54 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "client/ctl/command_line.h"
 #include "client/ref.h"
-#include "tests/support/fake_service.h"
+#include "tests/support/run_ctl.h"
 
 namespace objpool::client {
 namespace {
 
 using ::google::protobuf::Struct;
 using ::objpool::testing::FakeError;
-using ::objpool::testing::FakeService;
-
-struct Ran {
-  Exit exit;
-  std::string out;
-  std::string err;
-};
-
-Ran RunWith(std::vector<const char*> arguments, const std::string& input = {}) {
-  arguments.insert(arguments.begin(), "objpoolctl");
-  std::istringstream in(input);
-  std::ostringstream out;
-  std::ostringstream err;
-  Console console{.in = in, .out = out, .err = err};
-  const Exit exit = RunCtl(static_cast<int>(arguments.size()), arguments.data(), console);
-  return {exit, out.str(), err.str()};
-}
-
-Struct Json(const std::string& text) {
-  Struct document;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(text, &document).ok()) << text;
-  return document;
-}
-
-class Ctl : public ::testing::Test {
- protected:
-  Ctl() { ::setenv("OBJPOOL_SERVER", service_.address().c_str(), 1); }
-  ~Ctl() override { ::unsetenv("OBJPOOL_SERVER"); }
-
-  // The ref of one new grant.
-  static std::string LeaseOne(const char* pool = "ids") {
-    const Ran run = RunWith({"lease", pool});
-    EXPECT_EQ(run.exit, Exit::kOk) << run.err;
-    const std::size_t tab = run.out.find('\t') + 1;
-    return run.out.substr(tab, run.out.find('\t', tab) - tab);
-  }
-
-  FakeService service_{8};
-};
 
 TEST_F(Ctl, LeaseWritesValueRefAndTtl) {
   const Ran ids = RunWith({"lease", "ids", "--count", "2", "--ttl", "90s", "--holder", "me"});
@@ -158,9 +116,11 @@ TEST_F(Ctl, AServerThatIsNotThereIsToldInOneLine) {
                            ": connection refused; is objpoold running? (make run starts one)\n");
     EXPECT_EQ(run.out, "");
   }
-  const Ran back = RunWith({"return", "ids/0/1/0000000000000001", "ids/1/1/0000000000000001"});
-  EXPECT_EQ(back.exit, Exit::kUnreachable);
-  EXPECT_EQ(back.err.find('\n'), back.err.size() - 1);
+  for (const char* command : {"return", "revoke"}) {
+    const Ran back = RunWith({command, "ids/0/1/0000000000000001", "ids/1/1/0000000000000001"});
+    EXPECT_EQ(back.exit, Exit::kUnreachable);
+    EXPECT_EQ(back.err.find('\n'), back.err.size() - 1);
+  }
 }
 
 TEST_F(Ctl, AServerThatDoesNotAnswerIsToldInTime) {
@@ -188,6 +148,12 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
       {{"lease", "ids", "--holder", "a\nb"}, "--holder: UTF-8 without control"},
       {{"lease", "ids", "--holder", "a\xff"}, "--holder: UTF-8"},
       {{"grant", "ids", "16777216"}, "0 to 16777215"},
+      {{"grants"}, "POOL is required"},
+      {{"grants", "ids", "--holder", "a\nb"}, "--holder: UTF-8 without control"},
+      {{"grants", "ids", "--held-at-least", "3651d"}, "must be from 0ms to 3650d; got 3651d"},
+      {{"check-fence"}, "GRANT is required"},
+      {{"check-fence", "ids/1"}, "3 parts"},
+      {{"revoke", "ids/1/x"}, "fence must be"},
       {{"return", "ids/1/2"}, "4 parts"},
       {{"return", "ids/1/0/0000000000000001"}, "fence must be"},
       {{"pools", "--output", "xml"}, "--output: xml not in {text,json}"},
@@ -208,7 +174,8 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
 
 TEST_F(Ctl, EveryCommandHasHelpWithAnExample) {
   EXPECT_NE(RunWith({"--help"}).out.find("Exit codes: 0 ok"), std::string::npos);
-  for (const char* command : {"lease", "return", "renew", "grant", "pools", "probe", "bench"}) {
+  for (const char* command : {"lease", "return", "renew", "grant", "grants", "check-fence",
+                              "revoke", "pools", "probe", "bench"}) {
     const Ran run = RunWith({command, "--help"});
     EXPECT_EQ(run.exit, Exit::kOk) << command;
     EXPECT_NE(run.out.find("Example:\n  "), std::string::npos) << command;

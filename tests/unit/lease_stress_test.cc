@@ -1,7 +1,7 @@
 // Goal: every grant ends exactly once, whoever ends it, and the handle comes back exactly once.
-// Method: workers lease, renew, return (also each other's grants, twice, and late) and sweep with a
-// clock that one of them moves, so that expiry races with renew and return at every point. In the
-// end the counters must balance and every handle must be free.
+// Method: workers lease, renew, return, revoke (also each other's grants, twice, and late) and
+// sweep with a clock that one of them moves, so that expiry races with the others at every point.
+// In the end the counters must balance and every handle must be free.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -65,12 +65,22 @@ void CheckFences(const World& world) {
   }
 }
 
+// What is said of a fence that was given, must be one of the answers for it.
+void CheckOne(World& world, const GrantRef& ref, BootMs now) {
+  const Verdict verdict = world.pool->Check(static_cast<Handle>(ref.handle), ref.fence, now);
+  const bool running = verdict.outcome == Outcome::kOk;
+  if (running && verdict.deadline <= now) ++world.violations;
+  if (verdict.current_fence < ref.fence) ++world.violations;
+  const bool older = verdict.outcome == Outcome::kStaleFence;
+  if (older == (verdict.current_fence == ref.fence)) ++world.violations;
+}
+
 void Step(World& world, SlotId worker, std::minstd_rand& random) {
   LeasePool& pool = *world.pool;
   const BootMs now = world.now.load();
   GrantRef ref;
   Verdict verdict;
-  switch (random() % 8) {
+  switch (random() % 10) {
     case 0:
     case 1:
     case 2: {
@@ -96,6 +106,14 @@ void Step(World& world, SlotId worker, std::minstd_rand& random) {
       if (const auto view = pool.Look(static_cast<Handle>(random() % kCapacity), now)) {
         if (view->holder != "w" || view->deadline <= now) ++world.violations;
       }
+      return;
+    case 7:
+      if (!world.grants.Pick(static_cast<uint32_t>(random()), ref)) return;
+      (void)pool.Revoke(worker, ref.handle, ref.fence, now);
+      return;
+    case 8:
+      if (!world.grants.Pick(static_cast<uint32_t>(random()), ref)) return;
+      CheckOne(world, ref, now);
       return;
     default:
       (void)pool.Sweep(worker, now);
@@ -131,7 +149,8 @@ TEST(LeaseStress, EveryGrantEndsExactlyOnce) {
   EXPECT_GT(totals.returned, 0u);
   EXPECT_GT(totals.renewed, 0u);
   EXPECT_GT(totals.expired, 0u);
-  EXPECT_EQ(totals.granted, totals.returned + totals.expired);
+  EXPECT_GT(totals.revoked, 0u);
+  EXPECT_EQ(totals.granted, totals.returned + totals.expired + totals.revoked);
   EXPECT_EQ(world.pool->pool().free(), uint64_t{kCapacity});
 }
 

@@ -1,0 +1,44 @@
+// What onlookers ask of the table. Nothing is changed, and nobody who changes something waits.
+#include <utility>
+
+#include "server/lease/lease_table.h"
+
+namespace objpool::lease {
+namespace {
+
+bool Passes(const GrantView& grant, const GrantFilter& filter, BootMs now) {
+  // An older reading of the clock than the grantor's is no time at all.
+  const BootMs held = now > grant.granted_at ? now - grant.granted_at : 0;
+  return held >= filter.held_at_least_ms && (!filter.holder || *filter.holder == grant.holder);
+}
+
+}  // namespace
+
+Verdict LeaseTable::Check(Handle handle, uint64_t fence, BootMs now) const {
+  for (;;) {
+    const LeaseWord word(records_.words[handle].load(std::memory_order_acquire));  // A1 <- R1, R2
+    Verdict verdict = Judge(handle, fence, word);
+    if (verdict.outcome == Outcome::kStaleFence || verdict.outcome == Outcome::kNotHolder) {
+      return verdict;
+    }
+    if (!word.OfFence(fence)) continue;
+    if (word.Overdue(now)) verdict = {.outcome = Outcome::kExpired, .ended_at = word.time()};
+    if (verdict.outcome == Outcome::kOk) verdict.deadline = word.time();
+    verdict.current_fence = fence;
+    return verdict;
+  }
+}
+
+Handle LeaseTable::List(Share range, const GrantFilter& filter, BootMs now, std::size_t most,
+                        std::vector<Listed>& out) const {
+  for (Handle handle = range.first; handle < range.last; ++handle) {
+    if (out.size() >= most) return handle;
+    const LeaseWord word(records_.words[handle].load(std::memory_order_acquire));  // A1 <- R1, R2
+    if (word.state() != HandleState::kLeased) continue;
+    std::optional<GrantView> grant = Look(handle, now);
+    if (grant && Passes(*grant, filter, now)) out.push_back({handle, *std::move(grant)});
+  }
+  return range.last;
+}
+
+}  // namespace objpool::lease
