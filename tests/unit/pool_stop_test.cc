@@ -1,9 +1,10 @@
 // Goal: the pool keeps its promises when threads stop in the midst of anything, and when they move
 // from CPU to CPU.
 // Method: owners and thieves are stopped by a signal at whatever instruction they are, some
-// milliseconds at a time, while the others go on; and their affinity is changed under them. One
-// ownership bit for each handle traps a double grant, and with `capacity == threads x most held`
-// every "none" is a lie.
+// milliseconds at a time, while the others go on; and their affinity is changed under them. Handles
+// are passed on from hand to hand, so that half of the threads have to steal (tests/support's
+// pool_stress.h, which also says how a double grant is trapped). With `capacity == threads x most
+// held` every "none" is a lie.
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #include "pool/affinity.h"
 #include "pool/pool.h"
 #include "tests/support/fake_topology.h"
+#include "tests/support/pool_stress.h"
 
 namespace objpool {
 namespace {
@@ -61,24 +63,33 @@ class PoolStop : public ::testing::TestWithParam<bool> {
   void Work(uint32_t slot) {
     std::minstd_rand random(slot + 1);
     std::vector<Handle> held;
+    const bool passes = slot % 2 == 0;
     while (!done_.load(std::memory_order_relaxed)) {
       ops_.fetch_add(1, std::memory_order_relaxed);
-      if (held.size() < kHeld && random() % 2 == 0) {
-        const Handle handle = pool_->Pop(slot);
+      // What was passed on and not received counts as held.
+      const bool has_room = held.size() + (hands_.CanPass(slot) ? 0 : 1) < kHeld;
+      if (has_room && random() % 2 == 0) {
+        const Handle received = hands_.Receive(slot);
+        const Handle handle = received == kNoHandle ? pool_->Pop(slot) : received;
         if (handle == kNoHandle) {
           ++denied_;
+        } else if (!hands_.Take(handle, slot)) {
+          ++doubled_;
         } else {
-          if (taken_[handle].exchange(true)) ++doubled_;
           held.push_back(handle);
         }
       } else if (!held.empty()) {
-        if (!taken_[held.back()].exchange(false)) ++doubled_;
-        pool_->Push(slot, held.back());
+        if (!hands_.Give(held.back(), slot)) ++doubled_;
+        if (passes && hands_.CanPass(slot)) {
+          hands_.Pass(held.back(), slot);
+        } else {
+          pool_->Push(slot, held.back());
+        }
         held.pop_back();
       }
     }
     for (const Handle handle : held) {
-      taken_[handle].store(false);
+      if (!hands_.Give(handle, slot)) ++doubled_;
       pool_->Push(slot, handle);
     }
   }
@@ -96,8 +107,14 @@ class PoolStop : public ::testing::TestWithParam<bool> {
     for (std::thread& thread : threads_) thread.join();
     EXPECT_EQ(doubled_, 0u);
     EXPECT_EQ(denied_, 0u);
-    EXPECT_EQ(pool_->free(), kCapacity);
     pool_->Adopt(0);
+    uint64_t stolen = 0;
+    for (uint32_t t = 0; t < kThreads; ++t) {
+      if (const Handle left = hands_.Receive(t); left != kNoHandle) pool_->Push(0, left);
+      for (const uint64_t count : pool_->Stats(t).stolen_by) stolen += count;
+    }
+    EXPECT_GT(stolen, 0u);
+    EXPECT_EQ(pool_->free(), kCapacity);
     std::set<Handle> all;
     for (Handle h = pool_->Pop(0); h != kNoHandle; h = pool_->Pop(0)) all.insert(h);
     EXPECT_EQ(all.size(), kCapacity);
@@ -107,7 +124,7 @@ class PoolStop : public ::testing::TestWithParam<bool> {
   std::vector<std::thread> threads_;
   std::atomic<bool> done_{false};
   std::atomic<uint64_t> ops_{0}, denied_{0}, doubled_{0};
-  std::atomic<bool> taken_[kCapacity] = {};
+  testing::Hands hands_{{.threads = kThreads, .held = kHeld}};
 };
 
 TEST_P(PoolStop, ThreadsThatStandStillAnywhereBreakNothing) {
