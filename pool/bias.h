@@ -56,9 +56,10 @@ class Bias {
   // The owner's way in by the bias, and out. False when it has none: then it is not inside.
   [[nodiscard]] bool EnterFast() {
     active_.store(1, std::memory_order_relaxed);
-    Sync::LightFence();  // F1
-    if (word_.load(std::memory_order_acquire) == kBiased) [[likely]]
-      return true;  // A1
+    Sync::LightFence();                                                 // F1
+    if (word_.load(std::memory_order_acquire) == kBiased) [[likely]] {  // A1
+      return true;
+    }
     LeaveFast();
     return false;
   }

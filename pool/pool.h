@@ -177,8 +177,8 @@ class Pool {
   // pool_push.cc: the same of a push.
   [[gnu::noinline]] static void PushShared(Slot& own, Handle handle);
   [[gnu::noinline]] void PushElsewhere(Slot& own, Handle handle);
-  bool PushHome(Slot& own, Handle handle);
-  bool TryPushMany(Slot& own, std::span<const Handle> handles);
+  [[nodiscard]] bool PushHome(Slot& own, Handle handle);
+  [[nodiscard]] bool TryPushMany(Slot& own, std::span<const Handle> handles);
   [[gnu::noinline]] void PushBatchElsewhere(Slot& own, std::span<const Handle> handles);
   void Spill(Slot& own);
   void Stash(Slot& own, std::span<const Handle> handles);
@@ -187,7 +187,7 @@ class Pool {
   uint32_t Compact(Slot& own, Slot& of);
 
   // pool_batch.cc
-  bool TryPopMany(Slot& own, std::span<Handle> out);
+  [[nodiscard]] bool TryPopMany(Slot& own, std::span<Handle> out);
   [[gnu::noinline]] uint32_t PopBatchElsewhere(Slot& own, std::span<Handle> out,
                                                uint32_t min_count);
   uint32_t Gather(Slot& own, std::span<Handle> out, Origins& from, bool& busy);
@@ -264,8 +264,10 @@ inline void Pool::Local::Push(Handle handle) const {
     own.pool.CheckOwner(own);
     own.pool.CheckPush(handle);
   }
-  if (!own.bias.EnterFast()) [[unlikely]]
-    return PushShared(own, handle);
+  if (!own.bias.EnterFast()) [[unlikely]] {
+    PushShared(own, handle);
+    return;
+  }
   const Word now = own.magazine.word();
   if (now.size() < own.push_room) [[likely]] {
     own.magazine.Push(now, handle);
