@@ -108,6 +108,10 @@ class KillTest(unittest.TestCase):
                 highest[handle] = ref.fence
             pool = api.get_pool("ids")
             self.assertEqual((pool.free, pool.leased), (0, CAPACITY))
+            metrics = server.metrics()
+            self.assertGreaterEqual(metrics.sum("objpool_leases_recovered_total", pool="ids"),
+                                    len(sure))
+            self.assertEqual(metrics.sum("objpool_pool_quarantined_handles", pool="ids"), 0)
             # The keys are good still. What nobody was told of runs out by itself.
             for handle, ref in [*got.items(), *(item for b in books for item in b.held.items())]:
                 if ref is got.get(handle) or handle in sure:

@@ -15,6 +15,7 @@
 #include "pool/base/check.h"
 #include "pool/pool.h"
 #include "pool/typed_pool.h"
+#include "server/lease/lease_pool.h"
 #include "tests/support/fake_topology.h"
 
 namespace objpool {
@@ -35,6 +36,12 @@ using Buffers = TypedPool<std::array<uint64_t, 8>>;
 [[gnu::noinline]] void MeasuredBatch(Pool& pool, Batch& batch) {
   (void)pool.PopBatch(0, batch, kBatch);
   pool.PushBatch(0, batch);
+}
+[[gnu::noinline]] void MeasuredLease(lease::LeasePool& pool) {
+  lease::GrantRef ref;
+  (void)pool.Lease(0, {.min_count = 1, .ttl_ms = 1000, .holder = "somebody"}, 1, {&ref, 1});
+  lease::Verdict verdict;
+  pool.Return(0, {&ref, 1}, 1, {&verdict, 1});
 }
 [[gnu::noinline]] void MeasuredBorrow(Buffers& pool) { (void)pool.Borrow(0); }
 
@@ -90,6 +97,15 @@ void Borrow() {
   Repeat([&] { MeasuredBorrow(*pool); });
 }
 
+void LeaseAndReturn() {
+  lease::LeasePool::Options options;
+  options.pool = {.capacity = kCapacity, .slots = testing::FlatSlots(1)};
+  std::string why;
+  const auto pool = lease::LeasePool::Create(options, why);
+  OBJPOOL_CHECK(pool != nullptr && pool->Attach(0), "there is memory");
+  Repeat([&] { MeasuredLease(*pool); });
+}
+
 const std::map<std::string_view, std::function<void()>> kOperations = {
     {"biased_pop", Pop},
     {"biased_push", Push},
@@ -98,6 +114,7 @@ const std::map<std::string_view, std::function<void()>> kOperations = {
     {"biased_batch_32_pair", BatchPair},
     {"slot_lock_pair", [] { Pair("slot_lock"); }},
     {"typed_borrow", Borrow},
+    {"lease_and_return", LeaseAndReturn},
 };
 
 // Empty where the golden counts are of builds like this one.
