@@ -1,6 +1,7 @@
 #include "pool/object_memory.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -124,6 +125,28 @@ std::size_t ObjectMemory::mapped_bytes() const {
   std::size_t sum = 0;
   for (const Region& region : regions_) sum += region.bytes;
   return sum;
+}
+
+std::vector<ObjectMemory::NodePages> ObjectMemory::LookAtPages() const {
+  std::vector<NodePages> all;
+  for (const Region& region : regions_) {
+    const std::size_t pages = region.bytes / PageBytes();
+    const std::size_t asked = std::min(pages, kMaxPagesAsked);
+    std::vector<void*> addresses;
+    for (std::size_t i = 0; i < asked; ++i) {
+      addresses.push_back(region.base + (i * pages / asked * PageBytes()));
+    }
+    NodePages& found = all.emplace_back(NodePages{.node = region.node});
+    std::vector<int> nodes(asked, -1);
+    if (syscall(SYS_move_pages, 0, asked, addresses.data(), nullptr, nodes.data(), 0) != 0)
+      continue;
+    for (const int node : nodes) {
+      if (node < 0) continue;  // an error: not there yet
+      ++found.known;
+      if (static_cast<uint32_t>(node) == region.node) ++found.on_node;
+    }
+  }
+  return all;
 }
 
 const char* ObjectMemory::placement() const {

@@ -47,6 +47,16 @@ class ObjectMemory {
   [[nodiscard]] uint32_t node(uint32_t handle) const;
   [[nodiscard]] std::size_t size_bytes() const { return options_.size_bytes; }
   [[nodiscard]] std::size_t mapped_bytes() const;
+  // Where pages really are, asked of the kernel: of each node's memory as many as it was asked
+  // about, evenly spread, kMaxPagesAsked at most. `known` is 0 where the kernel does not say (a
+  // sandbox).
+  struct NodePages {
+    uint32_t node = 0;
+    uint32_t known = 0;    // pages that are somewhere, i.e. were touched
+    uint32_t on_node = 0;  // of these, on the node that they are for
+  };
+  static constexpr std::size_t kMaxPagesAsked = 1024;
+  [[nodiscard]] std::vector<NodePages> LookAtPages() const;
   // "first_touch", or "single_node" where there is no choice.
   [[nodiscard]] const char* placement() const;
 

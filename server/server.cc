@@ -68,12 +68,13 @@ bool Server::Plan(std::string& why) {
 
 bool Server::OpenPools(std::string& why) {
   const uint64_t boot_ms = rpc::BootNow() / 1'000'000;
-  waiting_ = std::make_unique<LeaseWaiting>(plan_.slots->slots(), [this](uint32_t worker) {
+  const auto wake = [this](uint32_t worker) {
     // Without an engine yet, the worker looks by itself some milliseconds later.
     if (rpc::Engine* const engine = engine_to_wake_.load(std::memory_order_acquire)) {
       engine->Wake(worker);
     }
-  });
+  };
+  waiting_ = std::make_unique<LeaseWaiting>(plan_.slots->slots(), wake, requests_);
   PoolSet::Options options;
   options.slots = plan_.slots;
   options.on_served = [this](lease::Waiter& waiter) { waiting_->OnServed(waiter); };
@@ -103,7 +104,7 @@ void Server::Beat(rpc::BootNs now) {
 
 bool Server::StartEngine(std::string& why) {
   const uint32_t workers = plan_.slots->slots();
-  lease_service_ = std::make_unique<LeaseService>(*pools_, *waiting_);
+  lease_service_ = std::make_unique<LeaseService>(*pools_, *waiting_, requests_);
   lease_service_->AddTo(methods_, workers);
   pool_service_ = std::make_unique<PoolService>(*pools_);
   pool_service_->AddTo(methods_, workers);

@@ -63,7 +63,8 @@ class Server {
   const Config config_;
   WorkerPlan plan_;
   std::unique_ptr<store::StateDir> state_;  // null without a state_dir
-  std::unique_ptr<LeaseWaiting> waiting_;   // outlives the pools, which call it
+  lease::RequestMemory requests_;
+  std::unique_ptr<LeaseWaiting> waiting_;  // outlives the pools, which call it
   std::unique_ptr<PoolSet> pools_;
   std::unique_ptr<LeaseService> lease_service_;
   std::unique_ptr<PoolService> pool_service_;

@@ -25,6 +25,14 @@ void PoolFields(const v1::Pool& pool, JsonWriter& json) {
     json.Field("size_bytes", pool.buffers().size_bytes());
     json.Field("mapped_bytes", pool.buffers().mapped_bytes());
     json.Field("placement", pool.buffers().placement());
+    uint64_t known = 0;
+    uint64_t on_node = 0;
+    for (const v1::NodePages& pages : pool.buffers().pages()) {
+      known += pages.known();
+      on_node += pages.on_node();
+    }
+    json.Field("pages_known", known);
+    json.Field("pages_on_node", on_node);
   }
   json.Field("capacity", pool.capacity());
   json.Field("free", pool.free());

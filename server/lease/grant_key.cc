@@ -30,4 +30,20 @@ bool KeyFits(const Secret& secret, uint32_t pool_id, const GrantRef& ref) {
   return sodium_memcmp(&right, &ref.key, sizeof(right)) == 0;
 }
 
+RequestHash HashRequest(const Secret& secret, std::string_view id, std::string_view content) {
+  RequestHash hash;
+  const auto add = [&](std::string_view text, void* to, std::size_t bytes) {
+    std::array<uint8_t, crypto_generichash_BYTES_MIN> sum;
+    crypto_generichash(sum.data(), sum.size(), reinterpret_cast<const uint8_t*>(text.data()),
+                       text.size(), secret.data(), secret.size());
+    std::memcpy(to, sum.data(), bytes);
+  };
+  std::array<uint64_t, 2> of_id;
+  add(id, of_id.data(), sizeof(of_id));
+  add(content, &hash.content, sizeof(hash.content));
+  hash.id = of_id[0];
+  hash.id_more = of_id[1];
+  return hash;
+}
+
 }  // namespace objpool::lease

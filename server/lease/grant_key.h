@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 namespace objpool::lease {
 
@@ -24,5 +25,15 @@ struct GrantRef {
 [[nodiscard]] uint64_t MakeKey(const Secret& secret, uint32_t pool_id, uint64_t handle,
                                uint64_t fence);
 [[nodiscard]] bool KeyFits(const Secret& secret, uint32_t pool_id, const GrantRef& ref);
+
+// Of the id and of the content of a request, under a secret, so that nobody can make two that look
+// alike.
+struct RequestHash {
+  uint64_t id = 0;
+  uint64_t id_more = 0;
+  uint64_t content = 0;
+};
+[[nodiscard]] RequestHash HashRequest(const Secret& secret, std::string_view id,
+                                      std::string_view content);
 
 }  // namespace objpool::lease

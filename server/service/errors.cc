@@ -140,6 +140,30 @@ Status Overloaded(std::string_view pool, uint64_t retry_ms) {
   return status;
 }
 
+Status RequestIdReused() {
+  return Make(
+      rpc::Code::kInvalidArgument,
+      "request_id was used for another request: pool, count, min_count, ttl and holder must "
+      "be the same when a request is repeated",
+      "REQUEST_ID_REUSED");
+}
+
+Status RequestPending(std::string_view pool) {
+  constexpr uint64_t kRetryMs = 100;
+  Status status = Make(rpc::Code::kAborted,
+                       "a request with this request_id is being served: the first one waits still",
+                       "REQUEST_PENDING", {{"pool", std::string(pool)}});
+  AddRetry(status, kRetryMs);
+  return status;
+}
+
+Status RequestSpent(std::string_view pool) {
+  return Make(
+      rpc::Code::kFailedPrecondition,
+      "this request_id was answered with grants that have ended; a new request needs a new one",
+      "REQUEST_SPENT", {{"pool", std::string(pool)}});
+}
+
 Status RestartGrace(std::string_view pool, uint64_t left_ms) {
   Status status =
       Make(rpc::Code::kUnavailable,

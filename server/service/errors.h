@@ -47,6 +47,10 @@ class Violations {
                                                 uint64_t max_wait_ms);
 // Too many wait already.
 [[nodiscard]] google::rpc::Status Overloaded(std::string_view pool, uint64_t retry_ms);
+// The same request_id came with another content; is being served; has an answer that is over.
+[[nodiscard]] google::rpc::Status RequestIdReused();
+[[nodiscard]] google::rpc::Status RequestPending(std::string_view pool);
+[[nodiscard]] google::rpc::Status RequestSpent(std::string_view pool);
 // The pool waits until grants that it cannot know of have run out.
 [[nodiscard]] google::rpc::Status RestartGrace(std::string_view pool, uint64_t left_ms);
 // The files behind durable pools were deleted under the server.

@@ -17,6 +17,7 @@ using lease::GrantRef;
 using lease::kMaxBatch;
 using lease::Verdict;
 
+constexpr std::size_t kMaxRequestIdBytes = 64;
 constexpr const char* kService = "objpool.v1.LeaseService";
 
 GrantRef ToRef(const v1::GrantRef& ref) { return {ref.handle(), ref.fence(), ref.key()}; }
@@ -87,6 +88,13 @@ uint64_t MaxWaitMs(const v1::LeaseRequest& request, Violations& bad) {
   return 0;
 }
 
+// What makes two requests the same, but for their id: all that the grants depend on.
+std::string ContentOf(const LeaseWaiting::Wish& wish) {
+  const lease::Waiter& want = wish.waiter;
+  return wish.pool.spec.name + "/" + std::to_string(want.count) + "/" +
+         std::to_string(want.min_count) + "/" + std::to_string(want.ttl_ms) + "/" + want.holder;
+}
+
 }  // namespace
 
 std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request,
@@ -102,6 +110,10 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   if (request.priority() >= lease::kPriorities) {
     bad.Add("priority", OutOfRange(0, lease::kPriorities - 1, request.priority()));
   }
+  if (request.request_id().size() > kMaxRequestIdBytes) {
+    bad.Add("request_id", "must be at most " + std::to_string(kMaxRequestIdBytes) + " bytes, got " +
+                              std::to_string(request.request_id().size()));
+  }
   if (!bad.empty()) return bad.ToError();
   if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
   if (pool->spec.durable && state_lost_.load(std::memory_order_relaxed)) return StateLost();
@@ -109,27 +121,75 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
     return RestartGrace(pool->spec.name, left_ms);
   }
 
-  std::array<GrantRef, kMaxBatch> refs;
-  const uint32_t granted = pool->leases->Lease(
-      info.worker, {.min_count = min_count, .ttl_ms = ttl_ms, .holder = request.holder()}, info.now,
-      std::span(refs).first(count));
-  if (granted != 0) {
-    FillLeaseResponse(*pool, std::span(refs).first(granted), ttl_ms, reply);
-    return Status();
-  }
-  const uint64_t retry_ms = pool->leases->EstimateRetryMs(min_count, info.now);
-  if (max_wait_ms == 0) {
-    pool->leases->CountExhausted(info.worker);
-    return PoolExhausted(pool->spec.name, min_count, retry_ms);
-  }
-  LeaseWaiting::Wish wish{.pool = *pool, .waiter = {}, .max_wait_ms = max_wait_ms};
+  LeaseWaiting::Wish wish{.pool = *pool, .waiter = {}, .max_wait_ms = max_wait_ms, .request = {}};
   wish.waiter.count = count;
   wish.waiter.min_count = min_count;
   wish.waiter.ttl_ms = ttl_ms;
   wish.waiter.holder = request.holder();
   wish.waiter.priority = request.priority();
+  if (request.request_id().empty()) return LeaseNow(info, std::move(wish), reply);
+  wish.request = lease::HashRequest(secret_, request.request_id(), ContentOf(wish));
+  if (auto answer = LeaseAgain(info, wish, reply)) return answer;
+  const lease::RequestHash hash = *wish.request;
+  auto answer = LeaseNow(info, std::move(wish), reply);
+  // Who waits is remembered, or forgotten, by what it waits for.
+  if (answer && answer->code() != 0) requests_.Forget(hash);
+  return answer;
+}
+
+// What was answered to this request before; empty when it was not asked before.
+std::optional<Status> LeaseService::LeaseAgain(const CallInfo& info, const LeaseWaiting::Wish& wish,
+                                               v1::LeaseResponse& reply) {
+  using Found = lease::RequestMemory::Found;
+  std::vector<GrantRef> grants;
+  const std::string& name = wish.pool.spec.name;
+  switch (requests_.Begin(*wish.request, info.now, grants)) {
+    case Found::kNew:
+      return std::nullopt;
+    case Found::kAnswered:
+      break;
+    case Found::kPending:
+      return RequestPending(name);
+    case Found::kOther:
+      return RequestIdReused();
+    case Found::kFull:
+      return Overloaded(name, lease::LeasePool::kMaxRetryMs);
+  }
+  // Those that still run, with the time that is left: the caller's clock begins now.
+  uint64_t left_ms = wish.waiter.ttl_ms;
+  std::erase_if(grants, [&](const GrantRef& ref) {
+    const auto view = wish.pool.leases->Look(static_cast<Handle>(ref.handle), info.now);
+    if (!view || view->fence != ref.fence) return true;
+    left_ms = std::min(left_ms, view->deadline - info.now - 1);
+    return false;
+  });
+  if (grants.empty()) return RequestSpent(name);
+  FillLeaseResponse(wish.pool, grants, left_ms, reply);
+  return Status();
+}
+
+std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting::Wish wish,
+                                             v1::LeaseResponse& reply) {
+  lease::LeasePool& pool = *wish.pool.leases;
+  const lease::Waiter& want = wish.waiter;
+  std::array<GrantRef, kMaxBatch> refs;
+  const uint32_t granted = pool.Lease(
+      info.worker, {.min_count = want.min_count, .ttl_ms = want.ttl_ms, .holder = want.holder},
+      info.now, std::span(refs).first(want.count));
+  if (granted != 0) {
+    const auto grants = std::span(refs).first(granted);
+    if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
+    FillLeaseResponse(wish.pool, grants, want.ttl_ms, reply);
+    return Status();
+  }
+  const std::string& name = wish.pool.spec.name;
+  const uint64_t retry_ms = pool.EstimateRetryMs(want.min_count, info.now);
+  if (wish.max_wait_ms == 0) {
+    pool.CountExhausted(info.worker);
+    return PoolExhausted(name, want.min_count, retry_ms);
+  }
   if (waiting_.Begin(*info.call, info.now, std::move(wish))) return std::nullopt;
-  return Overloaded(pool->spec.name, retry_ms);
+  return Overloaded(name, retry_ms);
 }
 
 Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& request,

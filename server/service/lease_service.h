@@ -15,8 +15,9 @@ namespace objpool::server {
 
 class LeaseService {
  public:
-  // Both must outlive the service.
-  LeaseService(PoolSet& pools, LeaseWaiting& waiting) : pools_(pools), waiting_(waiting) {}
+  // All must outlive the service.
+  LeaseService(PoolSet& pools, LeaseWaiting& waiting, lease::RequestMemory& requests)
+      : pools_(pools), waiting_(waiting), requests_(requests) {}
 
   void AddTo(rpc::MethodTable& methods, uint32_t workers);
 
@@ -49,8 +50,17 @@ class LeaseService {
                                                v1::ListGrantsResponse& reply);
 
  private:
+  [[nodiscard]] std::optional<google::rpc::Status> LeaseAgain(const CallInfo& info,
+                                                              const LeaseWaiting::Wish& wish,
+                                                              v1::LeaseResponse& reply);
+  [[nodiscard]] std::optional<google::rpc::Status> LeaseNow(const CallInfo& info,
+                                                            LeaseWaiting::Wish wish,
+                                                            v1::LeaseResponse& reply);
+
   PoolSet& pools_;
   LeaseWaiting& waiting_;
+  lease::RequestMemory& requests_;
+  const lease::Secret secret_ = lease::RandomSecret();  // of the hashes of requests
   std::atomic<bool> shutting_down_{false};
   std::atomic<bool> state_lost_{false};
 };

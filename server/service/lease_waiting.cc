@@ -23,18 +23,21 @@ struct LeaseWaiting::Call : lease::Waiter {
         worker(of.worker()),
         pool(wish.pool),
         max_wait_ms(wish.max_wait_ms),
+        request(wish.request),
         give_up_at(until) {}
 
   rpc::UnaryCall& call;
   const uint32_t worker;
   NamedPool& pool;
   const uint64_t max_wait_ms;
+  const std::optional<lease::RequestHash> request;
   const lease::BootMs give_up_at;
   std::size_t place = 0;  // in its desk
 };
 
-LeaseWaiting::LeaseWaiting(uint32_t workers, std::function<void(uint32_t)> wake)
-    : desks_(workers), wake_(std::move(wake)) {}
+LeaseWaiting::LeaseWaiting(uint32_t workers, std::function<void(uint32_t)> wake,
+                           lease::RequestMemory& requests)
+    : desks_(workers), wake_(std::move(wake)), requests_(requests) {}
 
 LeaseWaiting::~LeaseWaiting() = default;
 
@@ -73,6 +76,11 @@ void LeaseWaiting::Turn(uint32_t worker, lease::BootMs now, bool shutting_down) 
   GiveUp(desk, worker, now, shutting_down);
 }
 
+// The next one with its id begins anew.
+void LeaseWaiting::Forget(const Call& call) {
+  if (call.request) requests_.Forget(*call.request);
+}
+
 std::unique_ptr<LeaseWaiting::Call> LeaseWaiting::Remove(Desk& desk, Call& call) {
   const std::size_t place = call.place;
   std::unique_ptr<Call> removed = std::exchange(desk.calls[place], nullptr);
@@ -96,8 +104,12 @@ void LeaseWaiting::Deliver(Desk& desk, uint32_t worker, lease::BootMs now) {
       if (call->call.cancelled()) {
         std::vector<lease::Verdict> verdicts(call->grants.size());
         call->pool.leases->Return(worker, call->grants, now, verdicts);
+        Forget(*call);
         call->call.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
         continue;
+      }
+      if (call->request) {
+        requests_.Answer(*call->request, call->grants, call->served_at + call->ttl_ms + 1);
       }
       v1::LeaseResponse reply;
       FillLeaseResponse(call->pool, call->grants, call->ttl_ms, reply);
@@ -114,6 +126,7 @@ void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool s
     if (!cancelled && !shutting_down && now < call.give_up_at) continue;
     if (!call.pool.leases->StopWaiting(worker, call, now)) continue;  // its answer is in the inbox
     const std::unique_ptr<Call> removed = Remove(desk, call);
+    Forget(*removed);
     if (cancelled) {
       removed->call.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
     } else if (shutting_down) {

@@ -12,10 +12,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "objpool/v1/lease_service.pb.h"
 #include "pool/base/cache_line.h"
+#include "server/lease/request_memory.h"
 #include "server/rpc/call.h"
 #include "server/service/pool_set.h"
 
@@ -27,8 +29,9 @@ class LeaseWaiting {
   // return.
   static constexpr std::size_t kMaxPerWorker = 3072;
 
-  // `wake` makes a worker take its next turn soon.
-  LeaseWaiting(uint32_t workers, std::function<void(uint32_t worker)> wake);
+  // `wake` makes a worker take its next turn soon. `requests` must outlive the object.
+  LeaseWaiting(uint32_t workers, std::function<void(uint32_t worker)> wake,
+               lease::RequestMemory& requests);
   ~LeaseWaiting();
 
   // What a call waits for. `waiter` is filled in but for its place in the queue.
@@ -36,6 +39,7 @@ class LeaseWaiting {
     NamedPool& pool;
     lease::Waiter waiter;
     uint64_t max_wait_ms = 0;
+    std::optional<lease::RequestHash> request;  // pending in `requests`
   };
   // Takes the call over; it may be answered already when this returns. False when too many wait.
   [[nodiscard]] bool Begin(rpc::UnaryCall& call, lease::BootMs now, Wish wish);
@@ -59,10 +63,12 @@ class LeaseWaiting {
 
   void Deliver(Desk& desk, uint32_t worker, lease::BootMs now);
   void GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool shutting_down);
+  void Forget(const Call& call);
   static std::unique_ptr<Call> Remove(Desk& desk, Call& call);
 
   std::vector<Desk> desks_;
   const std::function<void(uint32_t worker)> wake_;
+  lease::RequestMemory& requests_;
 };
 
 // The reply to a Lease that was given these.

@@ -26,6 +26,12 @@ struct KindWriter {
     to.mutable_buffers()->set_size_bytes(buffers.size_bytes);
     to.mutable_buffers()->set_mapped_bytes(pool.memory->mapped_bytes());
     to.mutable_buffers()->set_placement(pool.memory->placement());
+    for (const ObjectMemory::NodePages& found : pool.memory->LookAtPages()) {
+      v1::NodePages* const pages = to.mutable_buffers()->add_pages();
+      pages->set_numa_node(found.node);
+      pages->set_known(found.known);
+      pages->set_on_node(found.on_node);
+    }
   }
 };
 

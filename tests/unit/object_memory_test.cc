@@ -43,6 +43,20 @@ TEST(ObjectMemory, GivesEachObjectItsOwnPlaceOnItsNode) {
   EXPECT_STREQ(memory->placement(), "first_touch");
 }
 
+TEST(ObjectMemory, SaysWherePagesReallyAre) {
+  std::string why;
+  const auto memory = ObjectMemory::Create(
+      {.capacity = 64, .size_bytes = 1 << 16, .slots = testing::FlatSlots(2)}, why);
+  ASSERT_NE(memory, nullptr) << why;
+  ASSERT_TRUE(memory->Attach(0));
+  const auto pages = memory->LookAtPages();
+  ASSERT_EQ(pages.size(), 1u);
+  if (pages[0].known == 0) GTEST_SKIP() << "the kernel does not say";
+  // Half of it was touched, give or take a huge page.
+  EXPECT_GE(pages[0].known, ObjectMemory::kMaxPagesAsked / 2 - 8);
+  EXPECT_LE(pages[0].on_node, pages[0].known);
+}
+
 TEST(ObjectMemory, TakesAGigabyteObjectWithoutTouchingIt) {
   std::string why;
   const auto memory = ObjectMemory::Create({.capacity = 2,

@@ -1,0 +1,69 @@
+#include "server/lease/request_memory.h"
+
+namespace objpool::lease {
+
+RequestMemory::Found RequestMemory::Begin(const RequestHash& request, BootMs now,
+                                          std::vector<GrantRef>& grants) {
+  Part& part = PartOf(request);
+  const std::scoped_lock lock(part.lock);
+  DropOld(part, now);
+  const auto known = part.entries.find({request.id, request.id_more});
+  if (known != part.entries.end()) {
+    const Entry& entry = known->second;
+    if (entry.keep_until == 0 || now < entry.keep_until) {
+      if (entry.content != request.content) return Found::kOther;
+      if (entry.keep_until == 0) return Found::kPending;
+      grants = entry.grants;
+      return Found::kAnswered;
+    }
+    known->second = {.content = request.content, .keep_until = 0, .grants = {}};
+    return Found::kNew;
+  }
+  if (part.entries.size() >= kMax / kParts) return Found::kFull;
+  part.entries[{request.id, request.id_more}].content = request.content;
+  return Found::kNew;
+}
+
+// A few at each call, so that what was forgotten goes as fast as what is new comes.
+void RequestMemory::DropOld(Part& part, BootMs now) {
+  constexpr int kAtOnce = 4;
+  for (int i = 0; i < kAtOnce && !part.old.empty(); ++i) {
+    const Id id = part.old.front();
+    part.old.pop_front();
+    const auto entry = part.entries.find(id);
+    if (entry == part.entries.end()) continue;
+    if (entry->second.keep_until != 0 && entry->second.keep_until <= now) {
+      part.entries.erase(entry);
+    } else if (entry->second.keep_until != 0) {
+      part.old.push_back(id);
+    }
+  }
+}
+
+void RequestMemory::Answer(const RequestHash& request, std::span<const GrantRef> grants,
+                           BootMs keep_until) {
+  Part& part = PartOf(request);
+  const std::scoped_lock lock(part.lock);
+  const Id id = {request.id, request.id_more};
+  part.entries[id] = {.content = request.content,
+                      .keep_until = keep_until,
+                      .grants = {grants.begin(), grants.end()}};
+  part.old.push_back(id);
+}
+
+void RequestMemory::Forget(const RequestHash& request) {
+  Part& part = PartOf(request);
+  const std::scoped_lock lock(part.lock);
+  part.entries.erase({request.id, request.id_more});
+}
+
+std::size_t RequestMemory::size() const {
+  std::size_t sum = 0;
+  for (const Part& part : parts_) {
+    const std::scoped_lock lock(part.lock);
+    sum += part.entries.size();
+  }
+  return sum;
+}
+
+}  // namespace objpool::lease
