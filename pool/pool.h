@@ -229,10 +229,14 @@ class Pool::Local {
   Slot* own_;
 };
 
-inline Slot& Pool::Own(SlotId slot) const {
+inline Pool::Local Pool::At(SlotId slot) const {
   OBJPOOL_DCHECK(slot < map_->slots() && Find(slot) != nullptr,
                  "a slot is attached before its use");
-  Slot& own = *slot_at_[slot].load(std::memory_order_relaxed);  // the caller attached it
+  return Local(*slot_at_[slot].load(std::memory_order_relaxed));  // the caller attached it
+}
+
+inline Slot& Pool::Own(SlotId slot) const {
+  Slot& own = *At(slot).own_;
   if constexpr (kObjpoolChecked) CheckOwner(own);
   return own;
 }
@@ -261,8 +265,8 @@ inline void Pool::Local::Push(Handle handle) const {
   Slot& own = *own_;
   OBJPOOL_CHECK(handle < own.handle_end, "a handle is below the capacity");
   if constexpr (kObjpoolChecked) {
-    own.pool.CheckOwner(own);
     own.pool.CheckPush(handle);
+    own.pool.CheckOwner(own);
   }
   if (!own.bias.EnterFast()) [[unlikely]] {
     PushShared(own, handle);
@@ -278,7 +282,6 @@ inline void Pool::Local::Push(Handle handle) const {
   own.pool.PushElsewhere(own, handle);
 }
 
-inline Pool::Local Pool::At(SlotId slot) const { return Local(Own(slot)); }
 inline Handle Pool::Pop(SlotId slot) { return At(slot).Pop(); }
 inline void Pool::Push(SlotId slot, Handle handle) { At(slot).Push(handle); }
 

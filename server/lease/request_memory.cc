@@ -16,10 +16,13 @@ RequestMemory::Found RequestMemory::Begin(const RequestHash& request, BootMs now
       grants = entry.grants;
       return Found::kAnswered;
     }
+    part.grants -= entry.grants.size();
     known->second = {.content = request.content, .keep_until = 0, .grants = {}};
     return Found::kNew;
   }
-  if (part.entries.size() >= kMax / kParts) return Found::kFull;
+  if (part.entries.size() >= kMax / kParts || part.grants >= kMaxGrants / kParts) {
+    return Found::kFull;
+  }
   part.entries[{request.id, request.id_more}].content = request.content;
   return Found::kNew;
 }
@@ -33,6 +36,7 @@ void RequestMemory::DropOld(Part& part, BootMs now) {
     const auto entry = part.entries.find(id);
     if (entry == part.entries.end()) continue;
     if (entry->second.keep_until != 0 && entry->second.keep_until <= now) {
+      part.grants -= entry->second.grants.size();
       part.entries.erase(entry);
     } else if (entry->second.keep_until != 0) {
       part.old.push_back(id);
@@ -45,6 +49,7 @@ void RequestMemory::Answer(const RequestHash& request, std::span<const GrantRef>
   Part& part = PartOf(request);
   const std::scoped_lock lock(part.lock);
   const Id id = {request.id, request.id_more};
+  part.grants += grants.size();
   part.entries[id] = {.content = request.content,
                       .keep_until = keep_until,
                       .grants = {grants.begin(), grants.end()}};

@@ -5,7 +5,7 @@
 // It knows requests by hashes of their id and their content, so that its size does not depend on
 // them.
 //
-// Bounded: kMax entries; beyond, requests with an id are refused.
+// Bounded: kMax entries with kMaxGrants grants; beyond, requests with an id are refused.
 // Threads: any. Each part of it has a lock of its own, which is held for some hundred nanoseconds.
 #pragma once
 
@@ -27,6 +27,7 @@ namespace objpool::lease {
 class RequestMemory {
  public:
   static constexpr std::size_t kMax = std::size_t{1} << 20;
+  static constexpr std::size_t kMaxGrants = std::size_t{4} << 20;
 
   enum class Found : uint8_t {
     kNew,       // pending now: the caller calls Answer or Forget
@@ -56,6 +57,7 @@ class RequestMemory {
   struct alignas(base::kCacheLineBytes) Part {
     mutable std::mutex lock;
     std::unordered_map<Id, Entry, IdHash> entries;
+    std::size_t grants = 0;  // of all entries
     std::deque<Id> old;  // answered ones, to be looked at in turn
   };
 

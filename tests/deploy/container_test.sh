@@ -156,6 +156,12 @@ healthy_within() {
   done
 }
 
+# Kills a container as a crash would, and starts it again.
+crash() {
+  podman kill --signal KILL "$1" && podman wait "$1" && podman start "$1" &&
+    healthy_within "$ready_s" "$1"
+}
+
 ctl() { podman exec "$1" objpoolctl "${@:2}"; }
 status_of() {
   podman exec "$1" sed -n "s/^$2:[[:space:]]*//p" /proc/1/status | tr -s '[:space:]' ' '
@@ -235,6 +241,11 @@ check_confined() {
 check_variants() {
   must "starts with no options at all" start plain
   check "the state folder is writable for its own user" podman exec plain touch /var/lib/objpool/x
+  local ref
+  ref=$(ctl plain lease workers --ttl 5m | cut -f2)
+  check "starts again after a crash" crash plain
+  check "knows what was leased before the crash" ctl plain renew "$ref"
+  check "takes it back" ctl plain return "$ref"
   check "stops with 0 again" drains plain
   must "starts below one CPU's worth of quota" start quota --cpus 0.5
   check "has as many workers as the quota" is "$(metric quota objpool_topology_info)" 1

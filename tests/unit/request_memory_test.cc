@@ -76,5 +76,21 @@ TEST(RequestMemory, IsBoundedAndForgetsWhatIsOver) {
   EXPECT_LT(memory.size(), RequestMemory::kMax / 8) << "a few of the old ones go with each call";
 }
 
+TEST(RequestMemory, BoundsGrantsToo) {
+  RequestMemory memory;
+  const std::vector<GrantRef> many(1024);
+  std::size_t asked = 0;
+  bool full = false;
+  for (; !full && asked < 2 * RequestMemory::kMaxGrants / many.size(); ++asked) {
+    const RequestHash request = Request(std::to_string(asked));
+    full = Begin(memory, request, 10) == Found::kFull;
+    if (!full) memory.Answer(request, many, 100);
+  }
+  EXPECT_TRUE(full);
+  EXPECT_GT(asked, RequestMemory::kMaxGrants / many.size() / 2);
+  while (Begin(memory, Request(std::to_string(asked)), 200) == Found::kFull) {
+  }
+}
+
 }  // namespace
 }  // namespace objpool::lease
