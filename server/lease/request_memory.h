@@ -58,7 +58,7 @@ class RequestMemory {
     mutable std::mutex lock;
     std::unordered_map<Id, Entry, IdHash> entries;
     std::size_t grants = 0;  // of all entries
-    std::deque<Id> old;  // answered ones, to be looked at in turn
+    std::deque<Id> old;      // answered ones, to be looked at in turn
   };
 
   Part& PartOf(const RequestHash& request) { return parts_[request.id_more % kParts]; }
