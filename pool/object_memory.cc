@@ -138,8 +138,9 @@ std::vector<ObjectMemory::NodePages> ObjectMemory::LookAtPages() const {
     }
     NodePages& found = all.emplace_back(NodePages{.node = region.node});
     std::vector<int> nodes(asked, -1);
-    if (syscall(SYS_move_pages, 0, asked, addresses.data(), nullptr, nodes.data(), 0) != 0)
+    if (syscall(SYS_move_pages, 0, asked, addresses.data(), nullptr, nodes.data(), 0) != 0) {
       continue;
+    }
     for (const int node : nodes) {
       if (node < 0) continue;  // an error: not there yet
       ++found.known;

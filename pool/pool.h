@@ -156,8 +156,10 @@ class Pool {
   [[nodiscard]] uint32_t BlocksOf(uint32_t share) const;
   [[nodiscard]] uint32_t FirstBlock(SlotId slot) const;
 
-  Slot* Find(SlotId slot) const { return slot_at_[slot].load(std::memory_order_acquire); }
-  Slot& Own(SlotId slot) const;
+  [[nodiscard]] Slot* Find(SlotId slot) const {
+    return slot_at_[slot].load(std::memory_order_acquire);
+  }
+  [[nodiscard]] Slot& Own(SlotId slot) const;
   void CheckOwner(Slot& slot) const;
   void CheckPush(Handle handle);
   void CheckPop(Handle handle);

@@ -37,8 +37,9 @@ uint32_t Pool::PopBatch(SlotId slot, std::span<Handle> out, uint32_t min_count) 
     }
     own.bias.LeaveFast();
   }
-  if (taken == 0) [[unlikely]]
+  if (taken == 0) [[unlikely]] {
     taken = PopBatchElsewhere(own, out, min_count);
+  }
   if constexpr (kObjpoolChecked) {
     for (const Handle handle : out.first(taken)) CheckPop(handle);
   }
@@ -200,7 +201,7 @@ uint32_t Pool::Drain() {
   for (SlotId s = 0; s < map_->slots(); ++s) {
     Slot* const slot = Find(s);
     if (slot == nullptr) continue;
-    std::array<Handle, 4 * kMaxBlockHandles> out;
+    std::array<Handle, std::size_t{4} * kMaxBlockHandles> out;
     for (bool more = true; more;) {
       const InTransit transit(*slot);
       Origins from;

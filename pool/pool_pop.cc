@@ -13,8 +13,9 @@ Handle Pool::PopShared(Slot& own) {
     const Word now = own.magazine.word();
     const Handle handle = now.size() == 0 ? kNoHandle : own.magazine.Pop(now);
     own.bias.LeaveShared();
-    if (handle != kNoHandle) [[likely]]
+    if (handle != kNoHandle) [[likely]] {
       return handle;
+    }
   }
   return own.pool.PopElsewhere(own);
 }

@@ -26,8 +26,9 @@ void Pool::PushShared(Slot& own, Handle handle) {
     const bool fits = now.size() < own.push_room;
     if (fits) own.magazine.Push(now, handle);
     own.bias.LeaveShared();
-    if (fits) [[likely]]
+    if (fits) [[likely]] {
       return;
+    }
   }
   own.pool.PushElsewhere(own, handle);
 }
@@ -188,11 +189,13 @@ void Pool::PushBatch(SlotId slot, std::span<const Handle> handles) {
   if (own.bias.EnterFast()) [[likely]] {
     const Word now = own.magazine.word();
     const bool fits = now.size() + handles.size() <= own.push_room;
-    if (fits) [[likely]]
+    if (fits) [[likely]] {
       own.magazine.PushMany(now, handles);
+    }
     own.bias.LeaveFast();
-    if (fits) [[likely]]
+    if (fits) [[likely]] {
       return;
+    }
   }
   PushBatchElsewhere(own, handles);
 }
@@ -200,8 +203,9 @@ void Pool::PushBatch(SlotId slot, std::span<const Handle> handles) {
 // Whether the magazine took them all.
 bool Pool::TryPushMany(Slot& own, std::span<const Handle> handles) {
   const Entry entry = own.bias.Enter();
-  if (entry == Entry::kRefused) [[unlikely]]
+  if (entry == Entry::kRefused) [[unlikely]] {
     return false;
+  }
   const Word now = own.magazine.word();
   const bool fits = now.size() + handles.size() <= room_;
   if (fits) own.magazine.PushMany(now, handles);

@@ -24,7 +24,7 @@ struct EngineOptions {
   // The CPU of each worker, by the operating system's number; empty: the worker is not pinned.
   std::vector<std::optional<uint32_t>> worker_cpus;
   // Requests longer than this are refused with RESOURCE_EXHAUSTED.
-  std::size_t max_request_bytes = 256 * 1024;
+  std::size_t max_request_bytes = std::size_t{256} * 1024;
   // A call whose request has not arrived whole after this is cancelled, and so is one whose answer
   // the client has not taken after as long.
   std::chrono::milliseconds request_timeout{10'000};

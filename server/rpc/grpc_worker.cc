@@ -39,9 +39,9 @@ void SetLimits(grpc::ServerBuilder& builder, const EngineOptions& options) {
 // A loop's frame frees itself when it ends; the worker counts them.
 struct GrpcWorker::Loop {
   struct promise_type {
-    Loop get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
+    [[nodiscard]] Loop get_return_object() const noexcept { return {}; }
+    [[nodiscard]] std::suspend_never initial_suspend() const noexcept { return {}; }
+    [[nodiscard]] std::suspend_never final_suspend() const noexcept { return {}; }
     void return_void() const noexcept {}
     void unhandled_exception() const noexcept { std::terminate(); }
   };

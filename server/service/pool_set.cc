@@ -32,7 +32,7 @@ std::string Describe(const PoolSpec& spec) {
     }
     std::string operator()(const LabelsSpec& labels) const {
       std::string text = "labels";
-      for (const std::string& label : labels.labels) text += " \"" + label + "\"";
+      for (const std::string& label : labels.labels) text.append(" \"").append(label).append("\"");
       return text;
     }
     std::string operator()(const BuffersSpec& buffers) const {

@@ -59,8 +59,9 @@ BootId CurrentBoot() {
   BootId id{};
   std::ifstream file("/proc/sys/kernel/random/boot_id");
   std::string text;
-  if (std::getline(file, text))
+  if (std::getline(file, text)) {
     std::copy_n(text.data(), std::min(text.size(), id.size()), id.data());
+  }
   return id;
 }
 
