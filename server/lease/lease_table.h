@@ -4,12 +4,10 @@
 //       Renew, Revoke or Sweep ends it, by a compare-and-swap of its word. Whoever ends it gets the
 //       handle, and must push it; nobody else may.
 //   I2  Fence and details of a handle are written only by the worker that popped it, before the
-//   word
-//       says leased.
+//       word says leased.
 //   I3  Fences of a handle rise: by one with each grant, and to `first_fence` at least.
 //   I4  A grant ends at its deadline or later by this clock, unless it is returned. Once the
-//   deadline
-//       has passed, whoever looks next ends it: being late is never a way to keep it.
+//       deadline has passed, whoever looks next ends it: being late is never a way to keep it.
 //   I5  A block with a leased handle is marked, or is being scanned by its sweeper.
 //   I6  The records in memory that outlives the process are sound after each single store: a grant
 //       is the store of its word, and what is not yet or no more part of one is not looked at.
@@ -17,8 +15,7 @@
 //
 //   R1  Grant stores the word                 pairs with  A1  every load of a word
 //   R2  the swap that ends a grant            pairs with  A1  (so that Grant of the next holder,
-//   which
-//       got the handle through the pool, is ordered behind it)
+//       which got the handle through the pool, is ordered behind it)
 //   R3  Grant stores the details              pairs with  A3  Look loads them: having seen a later
 //       grant's details, it sees the word changed too, and does not believe them
 //   R4  Grant marks the block, a read-modify-write, after the word    pairs with  A4  the sweeper's

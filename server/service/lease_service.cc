@@ -89,10 +89,10 @@ uint64_t MaxWaitMs(const v1::LeaseRequest& request, Violations& bad) {
 }
 
 // What makes two requests the same, but for their id: all that the grants depend on.
-std::string ContentOf(const LeaseWaiting::Wish& wish) {
+std::string ContentOf(const LeaseWaiting::Wish& wish, const std::string& holder) {
   const lease::Waiter& want = wish.waiter;
   return wish.pool.spec.name + "/" + std::to_string(want.count) + "/" +
-         std::to_string(want.min_count) + "/" + std::to_string(want.ttl_ms) + "/" + want.holder;
+         std::to_string(want.min_count) + "/" + std::to_string(want.ttl_ms) + "/" + holder;
 }
 
 }  // namespace
@@ -125,13 +125,13 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   wish.waiter.count = count;
   wish.waiter.min_count = min_count;
   wish.waiter.ttl_ms = ttl_ms;
-  wish.waiter.holder = request.holder();
   wish.waiter.priority = request.priority();
-  if (request.request_id().empty()) return LeaseNow(info, std::move(wish), reply);
-  wish.request = lease::HashRequest(secret_, request.request_id(), ContentOf(wish));
+  if (request.request_id().empty()) return LeaseNow(info, wish, request.holder(), reply);
+  wish.request =
+      lease::HashRequest(secret_, request.request_id(), ContentOf(wish, request.holder()));
   if (auto answer = LeaseAgain(info, wish, reply)) return answer;
   const lease::RequestHash hash = *wish.request;
-  auto answer = LeaseNow(info, std::move(wish), reply);
+  auto answer = LeaseNow(info, wish, request.holder(), reply);
   // Who waits is remembered, or forgotten, by what it waits for.
   if (answer && answer->code() != 0) requests_.Forget(hash);
   return answer;
@@ -168,14 +168,14 @@ std::optional<Status> LeaseService::LeaseAgain(const CallInfo& info, const Lease
   return Status();
 }
 
-std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting::Wish wish,
-                                             v1::LeaseResponse& reply) {
+std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting::Wish& wish,
+                                             const std::string& holder, v1::LeaseResponse& reply) {
   lease::LeasePool& pool = *wish.pool.leases;
   const lease::Waiter& want = wish.waiter;
   std::array<GrantRef, kMaxBatch> refs;
   const uint32_t granted = pool.Lease(
-      info.worker, {.min_count = want.min_count, .ttl_ms = want.ttl_ms, .holder = want.holder},
-      info.now, std::span(refs).first(want.count));
+      info.worker, {.min_count = want.min_count, .ttl_ms = want.ttl_ms, .holder = holder}, info.now,
+      std::span(refs).first(want.count));
   if (granted != 0) {
     const auto grants = std::span(refs).first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
@@ -188,6 +188,7 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
     pool.CountExhausted(info.worker);
     return PoolExhausted(name, want.min_count, retry_ms);
   }
+  wish.waiter.holder = holder;  // copied for those who wait only
   if (waiting_.Begin(*info.call, info.now, std::move(wish))) return std::nullopt;
   return Overloaded(name, retry_ms);
 }

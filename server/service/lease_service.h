@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <optional>
+#include <string>
 
 #include "objpool/v1/lease_service.pb.h"
 #include "server/rpc/method_table.h"
@@ -54,7 +55,8 @@ class LeaseService {
                                                               const LeaseWaiting::Wish& wish,
                                                               v1::LeaseResponse& reply);
   [[nodiscard]] std::optional<google::rpc::Status> LeaseNow(const CallInfo& info,
-                                                            LeaseWaiting::Wish wish,
+                                                            LeaseWaiting::Wish& wish,
+                                                            const std::string& holder,
                                                             v1::LeaseResponse& reply);
 
   PoolSet& pools_;
