@@ -18,25 +18,28 @@ constexpr uint32_t kSweepStep = 64 * LeaseTable::kBlock;
 // How long the rate of returns is taken over, at least.
 constexpr BootMs kRateWindowMs = 1000;
 
+std::size_t Index(Outcome outcome) { return static_cast<std::size_t>(outcome); }
+
+}  // namespace
+
 // The deadline of a grant made now. One more than asked for, because `now` was rounded down: a
 // grant lasts at least its TTL, and less than a millisecond more.
-BootMs DeadlineAfter(BootMs now, uint64_t ttl_ms) {
+BootMs LeasePool::DeadlineAfter(BootMs now, uint64_t ttl_ms) {
   OBJPOOL_CHECK(ttl_ms >= 1 && ttl_ms <= kMaxTtlMs, "the edge refuses other times");
   const BootMs deadline = now + ttl_ms + 1;
   OBJPOOL_CHECK(deadline <= LeaseWord::kMaxTime, "34 years of uptime are enough");
   return deadline;
 }
 
-std::size_t Index(Outcome outcome) { return static_cast<std::size_t>(outcome); }
-
-}  // namespace
-
 std::unique_ptr<LeasePool> LeasePool::Create(const Options& options, std::string& why) {
   auto pool = Pool::Create(options.pool, why);
   if (pool == nullptr) return nullptr;
   auto table = LeaseTable::Create({.capacity = options.pool.capacity,
                                    .first_fence = options.first_fence,
-                                   .records = options.records},
+                                   .records = options.records,
+                                   .rest_ms = options.rest_ms,
+                                   .is_ready = options.is_ready,
+                                   .dirty_unless_returned = options.dirty_unless_returned},
                                   why);
   if (table == nullptr) return nullptr;
   return std::unique_ptr<LeasePool>(new LeasePool(options, std::move(pool), std::move(table)));
@@ -58,37 +61,82 @@ bool LeasePool::Attach(SlotId worker) {
   const Share share = ShareOf(pool_->capacity(), pool_->slots().slots(), worker);
   if (!table_->Attach(share)) return false;
   cursors_[worker].next = SweepRange(worker).first;
-  uint32_t kept = 0;
-  uint32_t quarantined = 0;
+  LeaseCell& cell = cells_[worker];
   for (Handle handle = share.first; handle < share.last; ++handle) {
     if (table_->IsFree(handle)) continue;
-    table_->IsQuarantined(handle) ? ++quarantined : ++kept;
+    const HandleView view = table_->See(handle);
+    if (view.leased) {
+      cell.recovered.Add();
+    } else if (view.place == Place::kQuarantined) {
+      cell.quarantined.Add();
+    } else if (view.place == Place::kResting) {
+      cell.rests_begun.Add();
+    } else {
+      const std::scoped_lock lock(queue_lock_);
+      dirty_.push_back(handle);
+    }
   }
-  cells_[worker].recovered.Add(kept);
-  cells_[worker].quarantined.Add(quarantined);
   pool_->Attach(worker, [this](Handle handle) { return table_->IsFree(handle); });
   return true;
 }
 
 uint32_t LeasePool::Lease(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
   OBJPOOL_CHECK(out.size() <= kMaxBatch, "the edge refuses larger batches");
-  if (GraceLeftMs(now) != 0) return 0;
+  if (GraceLeftMs(now) != 0 || draining()) return 0;
+  if (wish.dirty) {
+    const std::scoped_lock lock(queue_lock_);
+    return dirty_queue_.size() == 0 ? TakeDirty(worker, wish, now, out) : 0;
+  }
   // What is free belongs to those who wait for it.
   const bool behind_others = waiting_.load(std::memory_order_relaxed) != 0;
   return behind_others ? 0 : Take(worker, wish, now, out);
 }
 
-uint32_t LeasePool::Take(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
-  std::array<Handle, kMaxBatch> handles;
+// Grants as many as nobody has moved elsewhere since they were taken; how many.
+uint32_t LeasePool::GrantAll(SlotId worker, std::span<const Handle> handles, const Wish& wish,
+                             BootMs now, std::span<GrantRef> out) {
   const BootMs deadline = DeadlineAfter(now, wish.ttl_ms);
-  const uint32_t count =
-      pool_->PopBatch(worker, std::span(handles).first(out.size()), wish.min_count);
-  for (uint32_t i = 0; i < count; ++i) {
-    const uint64_t fence = table_->Grant(handles[i], now, deadline, wish.holder);
-    out[i] = {handles[i], fence, MakeKey(secret_, id_, handles[i], fence)};
+  uint32_t count = 0;
+  for (const Handle handle : handles) {
+    const uint64_t fence = table_->Grant(handle, now, deadline, wish.holder, wish.dirty);
+    if (fence == 0) [[unlikely]] {
+      Handle quarantined = handle;
+      if (DropQuarantined(worker, {&quarantined, 1}) != 0) pool_->Push(worker, handle);
+      continue;
+    }
+    out[count++] = {handle, fence, MakeKey(secret_, id_, handle, fence)};
   }
-  cells_[worker].granted.Add(count);
   return count;
+}
+
+uint32_t LeasePool::Take(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
+  std::array<Handle, kMaxBatch> room;
+  const auto handles = std::span(room).first(out.size());
+  // Again only when a quarantined handle was among them, and each is met once.
+  for (;;) {
+    uint32_t popped = pool_->PopBatch(worker, handles, wish.min_count);
+    if (popped == 0) return 0;
+    if (SomeAreCondemned()) [[unlikely]] {
+      popped = DropQuarantined(worker, handles.first(popped));
+      if (popped < wish.min_count) {
+        pool_->PushBatch(worker, handles.first(popped));
+        continue;
+      }
+    }
+    const uint32_t count = GrantAll(worker, handles.first(popped), wish, now, out);
+    if (count >= wish.min_count) [[likely]] {
+      cells_[worker].granted.Add(count);
+      return count;
+    }
+    // Quarantined in this very moment. What was granted nobody has seen.
+    Batch back;
+    for (const GrantRef& ref : out.first(count)) {
+      const auto handle = static_cast<Handle>(ref.handle);
+      const Verdict undone = table_->Return(handle, ref.fence, now);
+      if (undone.ended_here) Settle(worker, handle, undone.left, now, back);
+    }
+    pool_->PushBatch(worker, std::span(back.handles).first(back.count));
+  }
 }
 
 // Whether the ref names a handle and its key fits.
@@ -110,25 +158,26 @@ void LeasePool::CountEnd(LeaseCell& cell, const Verdict& verdict, BootMs now) {
 }
 
 void LeasePool::Return(SlotId worker, std::span<const GrantRef> refs, BootMs now,
-                       std::span<Verdict> out) {
+                       std::span<Verdict> out, std::span<const Disposition> dispositions) {
   OBJPOOL_CHECK(refs.size() == out.size() && refs.size() <= kMaxBatch, "one verdict for each");
-  std::array<Handle, kMaxBatch> back;
-  std::size_t count = 0;
+  Batch back;
   LeaseCell& cell = cells_[worker];
   for (std::size_t i = 0; i < refs.size(); ++i) {
     const auto handle = static_cast<Handle>(refs[i].handle);
-    if (Known(refs[i], out[i])) out[i] = table_->Return(handle, refs[i].fence, now);
+    const Disposition as = dispositions.empty() ? Disposition::kClean : dispositions[i];
+    if (Known(refs[i], out[i])) out[i] = table_->Return(handle, refs[i].fence, now, as);
     cell.returns[Index(out[i].outcome)].Add();
     if (!out[i].ended_here) continue;
     CountEnd(cell, out[i], now);
-    back[count++] = handle;
+    Settle(worker, handle, out[i].left, now, back);
   }
-  TakeBack(worker, std::span(back).first(count), now);
+  TakeBack(worker, std::span(back.handles).first(back.count), now);
 }
 
 void LeasePool::Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t ttl_ms, BootMs now,
                       std::span<Verdict> out) {
-  OBJPOOL_CHECK(refs.size() == out.size(), "one verdict for each");
+  OBJPOOL_CHECK(refs.size() == out.size() && refs.size() <= kMaxBatch, "one verdict for each");
+  Batch back;
   LeaseCell& cell = cells_[worker];
   const BootMs deadline = DeadlineAfter(now, ttl_ms);
   for (std::size_t i = 0; i < refs.size(); ++i) {
@@ -137,8 +186,9 @@ void LeasePool::Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t tt
     cell.renewals[Index(out[i].outcome)].Add();
     if (!out[i].ended_here) continue;
     CountEnd(cell, out[i], now);
-    TakeBack(worker, std::span(&handle, 1), now);
+    Settle(worker, handle, out[i].left, now, back);
   }
+  TakeBack(worker, std::span(back.handles).first(back.count), now);
 }
 
 Verdict LeasePool::Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs now) {
@@ -148,8 +198,9 @@ Verdict LeasePool::Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs
   cell.revocations[Index(verdict.outcome)].Add();
   if (!verdict.ended_here) return verdict;
   CountEnd(cell, verdict, now);
-  const auto back = static_cast<Handle>(handle);
-  TakeBack(worker, std::span(&back, 1), now);
+  Batch back;
+  Settle(worker, static_cast<Handle>(handle), verdict.left, now, back);
+  TakeBack(worker, std::span(back.handles).first(back.count), now);
   return verdict;
 }
 
@@ -168,17 +219,21 @@ bool LeasePool::Sweep(SlotId worker, BootMs now) {
   if (range.first == range.last) return true;
   uint32_t& next = cursors_[worker].next;
   const Share step = {next, std::min(range.last, next + kSweepStep)};
-  std::array<LeaseTable::Overdue, kMaxSwept> overdue;
-  const auto [reached, ended] = table_->Sweep(step, now, overdue);
+  std::array<LeaseTable::Swept, kMaxSwept> swept;
+  const auto [reached, count] = table_->Sweep(worker, step, now, swept);
   LeaseCell& cell = cells_[worker];
-  std::array<Handle, kMaxSwept> back;
-  for (uint32_t i = 0; i < ended; ++i) {
-    cell.expired.Add();
-    cell.hold.Observe(now - overdue[i].granted_at);
-    cell.expiry_lag.Observe(now - overdue[i].deadline);
-    back[i] = overdue[i].handle;
+  Batch back;
+  for (const LeaseTable::Swept& each : std::span(swept).first(count)) {
+    if (each.rested) {
+      cell.rests_ended.Add();
+    } else {
+      cell.expired.Add();
+      cell.hold.Observe(now - each.granted_at);
+      cell.expiry_lag.Observe(now - each.deadline);
+    }
+    Settle(worker, each.handle, each.left, now, back);
   }
-  TakeBack(worker, std::span(back).first(ended), now);
+  TakeBack(worker, std::span(back.handles).first(back.count), now);
   next = reached == range.last ? range.first : reached;
   return reached == range.last;
 }
@@ -203,6 +258,7 @@ uint64_t LeasePool::EstimateRetryMs(uint32_t wanted, BootMs now) {
 LeaseTotals LeasePool::Totals() const {
   LeaseTotals sum;
   for (const LeaseCell& cell : cells_) {
+    sum.rests_ended += cell.rests_ended.value();
     sum.returned += cell.returns[Index(Outcome::kOk)].value();
     sum.expired += cell.expired.value();
     sum.revoked += cell.revocations[Index(Outcome::kOk)].value();
@@ -212,6 +268,8 @@ LeaseTotals LeasePool::Totals() const {
     sum.granted += cell.granted.value();
     sum.recovered += cell.recovered.value();
     sum.quarantined += cell.quarantined.value();
+    sum.reinstated += cell.reinstated.value();
+    sum.rests_begun += cell.rests_begun.value();
   }
   return sum;
 }

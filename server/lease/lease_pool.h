@@ -8,12 +8,21 @@
 // itself; who pushes has a light fence between the push and the look at the count (pool/sync.h). So
 // a free handle and a waiter whom it would do for are never left together.
 //
-// Threads: Attach, Lease, Return, Renew, Revoke and Sweep take the worker that calls, which must be
+// Places (LeaseWord). Whoever ends a grant brings the handle to its place: into the Pool when it is
+// free; into the list of dirty handles, whose leasers and waiters are served apart; a resting one
+// is the sweep's to push when its rest is over; a quarantined one is just left alone. A handle that
+// is quarantined while it is in the Pool stays there, marked by its word, until a pop finds it; one
+// that is leased is condemned: it is quarantined when its grant ends. The race of that is that of
+// waiters, with the same fences.
+//
+// Threads: Attach, Lease, Return, Renew, Revoke, Reinstate and Sweep take the worker that calls, which must be
 // the one thread that owns that slot. The others by any thread. Time is an argument.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,6 +30,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "pool/pool.h"
@@ -46,6 +56,10 @@ class LeasePool {
     BootMs grace_until = 0;
     // At most so many wait at once.
     uint32_t max_waiters = 10'000;
+    // See LeaseTable::Options.
+    uint64_t rest_ms = 0;
+    std::function<bool(SlotId worker, Handle handle)> is_ready;
+    bool dirty_unless_returned = false;
     std::function<void(Waiter&)> on_served;
   };
 
@@ -68,6 +82,7 @@ class LeasePool {
     uint32_t min_count = 1;
     uint64_t ttl_ms = 0;
     std::string_view holder;
+    bool dirty = false;  // handles that are dirty, to clean them; else those that are free
   };
   [[nodiscard]] uint32_t Lease(SlotId worker, const Wish& wish, BootMs now,
                                std::span<GrantRef> out);
@@ -88,17 +103,49 @@ class LeasePool {
   [[nodiscard]] Waiting LookAtWaiting() const;
 
   // Ends or extends each grant; one verdict each. refs.size() == out.size() <= kMaxBatch.
-  void Return(SlotId worker, std::span<const GrantRef> refs, BootMs now, std::span<Verdict> out);
+  // `dispositions` says how handles come back, one for each; empty: all clean.
+  void Return(SlotId worker, std::span<const GrantRef> refs, BootMs now, std::span<Verdict> out,
+              std::span<const Disposition> dispositions = {});
   void Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t ttl_ms, BootMs now,
              std::span<Verdict> out);
 
   // Ends the running grant of a handle, without its key, if it is the one of this fence.
   [[nodiscard]] Verdict Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs now);
 
+  // Takes a handle out of use: at once, or, where it is leased, when its grant ends (then
+  // kCondemned). A handle that is quarantined already stays so.
+  enum class Quarantined : uint8_t { kNow, kCondemned, kTooMany };
+  [[nodiscard]] Quarantined Quarantine(SlotId worker, Handle handle);
+  static constexpr std::size_t kMaxCondemned = 65'536;
+  // Ends that: the handle is free, or no longer condemned. False when it was neither.
+  [[nodiscard]] bool Reinstate(SlotId worker, Handle handle, BootMs now);
+  // Whether the handle is to be quarantined when its grant ends.
+  [[nodiscard]] bool IsCondemned(Handle handle) const;
+
+  // Where the handles are. Of what moves meanwhile some may be missing or counted twice.
+  struct Census {
+    uint64_t free = 0;
+    uint64_t leased = 0;  // for cleaning too
+    uint64_t dirty = 0;
+    uint64_t resting = 0;
+    uint64_t quarantined = 0;
+    [[nodiscard]] uint64_t sum() const { return free + leased + dirty + resting + quarantined; }
+    bool operator==(const Census&) const = default;
+  };
+  // By what was counted as they moved: quickly.
+  [[nodiscard]] Census Counted() const;
+  // By looking at each handle's record.
+  [[nodiscard]] Census Recount() const;
+
+  // Nothing more is leased, and who waits is not served, until it is false again.
+  void SetDraining(bool draining) { draining_.store(draining, std::memory_order_relaxed); }
+  [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
+
   // Ends overdue grants in the worker's share, some thousand records at a time, and takes their
   // handles back. Sweeps go round: true when this call reached the end of the share.
   [[nodiscard]] bool Sweep(SlotId worker, BootMs now);
 
+  [[nodiscard]] HandleView See(Handle handle) const { return table_->See(handle); }
   [[nodiscard]] std::optional<GrantView> Look(Handle handle, BootMs now) const {
     return table_->Look(handle, now);
   }
@@ -130,9 +177,28 @@ class LeasePool {
   LeasePool(const Options& options, std::unique_ptr<Pool> pool, std::unique_ptr<LeaseTable> table);
   [[nodiscard]] bool Known(const GrantRef& ref, Verdict& verdict) const;
   uint32_t Take(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out);
+  uint32_t TakeDirty(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out);
+  [[nodiscard]] static BootMs DeadlineAfter(BootMs now, uint64_t ttl_ms);
+  // Handles that became free, to be pushed together.
+  struct Batch {
+    std::array<Handle, kMaxBatch> handles;
+    std::size_t count = 0;
+  };
+  void Settle(SlotId worker, Handle handle, LeaseWord left, BootMs now, Batch& back);
   void TakeBack(SlotId worker, std::span<const Handle> handles, BootMs now);
-  [[nodiscard]] bool SomebodyWaits();
+  void AddDirty(SlotId worker, Handle handle, LeaseWord left, BootMs now);
+  [[nodiscard]] bool SomebodyWaits() { return IsRaised(waiting_); }
+  [[nodiscard]] bool SomeAreCondemned() { return IsRaised(condemned_count_); }
+  [[nodiscard]] bool IsRaised(std::atomic<uint32_t>& count);
+  [[nodiscard]] bool IsAt(Handle handle, Place place) const;
+  bool Pardon(Handle handle);
+  [[nodiscard]] bool TryQuarantine(SlotId worker, Handle handle);
+  [[nodiscard]] bool QuarantineCondemned(SlotId worker, Handle handle, LeaseWord left);
+  uint32_t DropQuarantined(SlotId worker, std::span<Handle> handles);
+  uint32_t GrantAll(SlotId worker, std::span<const Handle> handles, const Wish& wish, BootMs now,
+                    std::span<GrantRef> out);
   void Serve(SlotId worker, BootMs now);
+  void ServeFrom(WaitQueue& queue, SlotId worker, BootMs now);
   void CountEnd(LeaseCell& cell, const Verdict& verdict, BootMs now);
   [[nodiscard]] Share SweepRange(SlotId worker) const;
 
@@ -150,9 +216,18 @@ class LeasePool {
   };
   std::vector<Cursor> cursors_;
   // Read on each way; written only while somebody waits.
-  alignas(base::kCacheLineBytes) std::atomic<uint32_t> waiting_{0};
+  alignas(base::kCacheLineBytes) std::atomic<uint32_t> waiting_{0};  // in queue_
+  std::atomic<uint32_t> condemned_count_{0};
+  std::atomic<bool> draining_{false};
   alignas(base::kCacheLineBytes) mutable std::mutex queue_lock_;
   WaitQueue queue_;
+  WaitQueue dirty_queue_;     // those who wait for dirty handles
+  std::deque<Handle> dirty_;  // the longest so first
+  // Handles that are to be quarantined when their grants end; or, with true, that are, and still in
+  // the Pool, or in the hands of one who will look here before anything else is done with them. Its
+  // lock is taken last.
+  mutable std::mutex condemned_lock_;
+  std::unordered_map<Handle, bool> condemned_;
   // The last look at how many grants had ended: boot time and count. Any worker may renew it;
   // losing one of two renewals costs nothing but precision.
   std::atomic<BootMs> sample_at_{0};

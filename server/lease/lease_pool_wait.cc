@@ -14,24 +14,28 @@ void LeasePool::TakeBack(SlotId worker, std::span<const Handle> handles, BootMs 
   if (SomebodyWaits()) Serve(worker, now);
 }
 
-// After a push: whoever is counted later finds what was pushed.
-bool LeasePool::SomebodyWaits() {
+// After a step that others may want to know of: whoever raises the count later finds it done.
+bool LeasePool::IsRaised(std::atomic<uint32_t>& count) {
   if (pool_->has_heavy_fences()) {
     Sync::LightFence();
-    return waiting_.load(std::memory_order_relaxed) != 0;
+    return count.load(std::memory_order_relaxed) != 0;
   }
-  // All changes of one word have an order: either this one sees the waiter, or the waiter sees what
-  // was pushed before.
-  return waiting_.fetch_add(0, std::memory_order_acq_rel) != 0;
+  // All changes of one word have an order: either this one sees it raised, or who raises it sees
+  // what was done before.
+  return count.fetch_add(0, std::memory_order_acq_rel) != 0;
 }
 
 bool LeasePool::Wait(SlotId worker, Waiter& waiter, BootMs now) {
   {
     const std::scoped_lock lock(queue_lock_);
-    if (queue_.size() >= max_waiters_) return false;
+    if (queue_.size() + dirty_queue_.size() >= max_waiters_) return false;
     waiter.since = now;
-    queue_.Add(waiter);
-    waiting_.fetch_add(1, std::memory_order_acq_rel);
+    if (waiter.dirty) {
+      dirty_queue_.Add(waiter);
+    } else {
+      queue_.Add(waiter);
+      waiting_.fetch_add(1, std::memory_order_acq_rel);
+    }
   }
   if (pool_->has_heavy_fences()) Sync::HeavyFence();
   Serve(worker, now);
@@ -41,8 +45,8 @@ bool LeasePool::Wait(SlotId worker, Waiter& waiter, BootMs now) {
 bool LeasePool::StopWaiting(SlotId worker, Waiter& waiter, BootMs now) {
   {
     const std::scoped_lock lock(queue_lock_);
-    if (!queue_.Remove(waiter)) return false;
-    waiting_.fetch_sub(1, std::memory_order_acq_rel);
+    if (!(waiter.dirty ? dirty_queue_ : queue_).Remove(waiter)) return false;
+    if (!waiter.dirty) waiting_.fetch_sub(1, std::memory_order_acq_rel);
   }
   cells_[worker].waits_given_up.Add();
   // It may have been in the way of others who want less.
@@ -50,21 +54,28 @@ bool LeasePool::StopWaiting(SlotId worker, Waiter& waiter, BootMs now) {
   return true;
 }
 
-// Serves the first in the queue as long as there is enough for it. It is not passed over when there
-// is not: those who want many would wait for ever.
 void LeasePool::Serve(SlotId worker, BootMs now) {
   const std::scoped_lock lock(queue_lock_);
-  if (GraceLeftMs(now) != 0) return;
-  while (Waiter* const waiter = queue_.front()) {
+  if (GraceLeftMs(now) != 0 || draining()) return;
+  ServeFrom(queue_, worker, now);
+  ServeFrom(dirty_queue_, worker, now);
+}
+
+// Serves the first in the queue as long as there is enough for it. It is not passed over when there
+// is not: those who want many would wait for ever. Behind the lock.
+void LeasePool::ServeFrom(WaitQueue& queue, SlotId worker, BootMs now) {
+  while (Waiter* const waiter = queue.front()) {
     waiter->grants.resize(waiter->count);
-    const uint32_t count =
-        Take(worker,
-             {.min_count = waiter->min_count, .ttl_ms = waiter->ttl_ms, .holder = waiter->holder},
-             now, waiter->grants);
+    const Wish wish = {.min_count = waiter->min_count,
+                       .ttl_ms = waiter->ttl_ms,
+                       .holder = waiter->holder,
+                       .dirty = waiter->dirty};
+    const uint32_t count = waiter->dirty ? TakeDirty(worker, wish, now, waiter->grants)
+                                         : Take(worker, wish, now, waiter->grants);
     waiter->grants.resize(count);
     if (count == 0) return;
-    (void)queue_.Remove(*waiter);
-    waiting_.fetch_sub(1, std::memory_order_acq_rel);
+    (void)queue.Remove(*waiter);
+    if (!waiter->dirty) waiting_.fetch_sub(1, std::memory_order_acq_rel);
     waiter->served_at = now;
     cells_[worker].waits_served.Add();
     cells_[worker].waited_ms.Add(now > waiter->since ? now - waiter->since : 0);
@@ -74,7 +85,9 @@ void LeasePool::Serve(SlotId worker, BootMs now) {
 
 LeasePool::Waiting LeasePool::LookAtWaiting() const {
   const std::scoped_lock lock(queue_lock_);
-  return {queue_.size(), queue_.oldest()};
+  const BootMs a = queue_.oldest();
+  const BootMs b = dirty_queue_.oldest();
+  return {queue_.size() + dirty_queue_.size(), a == 0 || (b != 0 && b < a) ? b : a};
 }
 
 }  // namespace objpool::lease

@@ -27,7 +27,10 @@ struct alignas(base::kCacheLineBytes) LeaseCell {
   base::Counter exhausted;    // calls that were answered so
   base::Counter expired;      // grants that ran out, whoever noticed
   base::Counter recovered;    // grants of an earlier process that ran on in this one
-  base::Counter quarantined;  // handles whose records were damaged
+  base::Counter quarantined;  // handles that went out of use, or were when the process began
+  base::Counter reinstated;   // that came into use again
+  base::Counter rests_begun;  // handles that began to rest, or did when the process began
+  base::Counter rests_ended;
   std::array<base::Counter, kOutcomes> returns;
   std::array<base::Counter, kOutcomes> renewals;
   std::array<base::Counter, kOutcomes> revocations;
@@ -47,6 +50,9 @@ struct LeaseTotals {
   uint64_t revoked = 0;
   uint64_t recovered = 0;
   uint64_t quarantined = 0;
+  uint64_t reinstated = 0;
+  uint64_t rests_begun = 0;
+  uint64_t rests_ended = 0;
   // Grants that are over, whoever ended them.
   [[nodiscard]] uint64_t ended() const { return returned + expired + revoked; }
   // Running grants; exact when nothing is leased or returned meanwhile.

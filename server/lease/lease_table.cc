@@ -48,6 +48,9 @@ std::unique_ptr<LeaseTable> LeaseTable::Create(const Options& options, std::stri
 LeaseTable::LeaseTable(const Options& options)
     : capacity_(options.capacity),
       first_fence_(options.first_fence),
+      rest_ms_(options.rest_ms),
+      is_ready_(options.is_ready),
+      dirty_unless_returned_(options.dirty_unless_returned),
       own_records_(options.records == nullptr ? MappedMemory(RecordBytes(options.capacity))
                                               : MappedMemory()),
       mark_memory_((options.capacity / kBlock) + 1),
@@ -93,23 +96,23 @@ LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, B
     if (word.bits() == 0 && records.details[handle].fence.load(std::memory_order_relaxed) == 0) {
       continue;  // as most are
     }
-    const bool held = word.state() == HandleState::kLeased;
     const bool details_sound = DetailsAreSound(records, handle, word);
-    if (!word.sound() || word.state() == HandleState::kQuarantined || (held && !details_sound)) {
+    if (!word.sound() || word.IsAt(Place::kQuarantined) || (word.leased() && !details_sound)) {
       ++recovery.quarantined;
-      if (word.sound() && word.state() == HandleState::kQuarantined) continue;
+      if (word.sound() && !word.leased()) continue;
       records.words[handle].store(LeaseWord::Quarantined(now).bits(), std::memory_order_relaxed);
       continue;
     }
-    recovery.leased += held ? 1 : 0;
+    recovery.leased += word.leased() ? 1u : 0u;
     if (details_sound) {
       const uint64_t fence = records.details[handle].fence.load(std::memory_order_relaxed);
       recovery.highest_fence = std::max(recovery.highest_fence, fence);
     } else {
-      // Free, and either a grant was being written or a bit was lost. The next fence is above all.
+      // Nobody's, and either a grant was being written or a bit was lost. The next fence is above
+      // all; the place stays.
       records.details[handle].fence.store(0, std::memory_order_relaxed);
       records.details[handle].packed.store(0, std::memory_order_relaxed);
-      records.words[handle].store(0, std::memory_order_relaxed);
+      if (word.place() == Place::kFree) records.words[handle].store(0, std::memory_order_relaxed);
     }
   }
   return recovery;
@@ -123,33 +126,30 @@ bool LeaseTable::Attach(Share share) {
     return false;
   }
   for (Handle handle = share.first; handle < share.last; ++handle) {
-    const LeaseWord word(records_.words[handle].load(std::memory_order_relaxed));
-    if (word.state() == HandleState::kLeased) {
+    const LeaseWord word = WordOf(handle);
+    if (word.leased() || word.IsAt(Place::kResting)) {
       marks_[handle / kBlock].store(1, std::memory_order_release);  // R4
     }
   }
   return true;
 }
 
-bool LeaseTable::IsFree(Handle handle) const {
-  const auto state = LeaseWord(records_.words[handle].load(std::memory_order_acquire)).state();
-  return state != HandleState::kLeased && state != HandleState::kQuarantined;
-}
-
-bool LeaseTable::IsQuarantined(Handle handle) const {
-  return LeaseWord(records_.words[handle].load(std::memory_order_acquire)).state() ==
-         HandleState::kQuarantined;
-}
-
-uint64_t LeaseTable::Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder) {
-  OBJPOOL_DCHECK(IsFree(handle), "only a free handle is granted");
+uint64_t LeaseTable::Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder,
+                           bool for_cleaning) {
+  const LeaseWord word = WordOf(handle);
+  OBJPOOL_DCHECK(!word.leased(), "only a handle that nobody has is granted");
+  if (!word.IsAt(for_cleaning ? Place::kDirty : Place::kFree)) return 0;
   const uint64_t last = records_.details[handle].fence.load(std::memory_order_relaxed);
   const uint64_t fence = std::max(last + 1, first_fence_);
   StoreDetails(handle, fence, now, holder);
-  records_.words[handle].store(LeaseWord::Leased(deadline, fence).bits(),
-                               std::memory_order_release);         // R1
-  marks_[handle / kBlock].exchange(1, std::memory_order_release);  // R4
-  return fence;
+  const LeaseWord leased = LeaseWord::Leased(deadline, fence, for_cleaning);
+  return SwapWord(handle, word, leased) ? fence : 0;  // R1
+}
+
+// The block has something for the sweeper. A mark that is there is left alone, and its line shared.
+void LeaseTable::Mark(Handle handle) {
+  std::atomic<uint8_t>& mark = marks_[handle / kBlock];
+  if (mark.load(std::memory_order_seq_cst) == 0) mark.store(1, std::memory_order_seq_cst);  // R4
 }
 
 void LeaseTable::StoreDetails(Handle handle, uint64_t fence, BootMs granted_at,
@@ -182,50 +182,75 @@ Verdict LeaseTable::Judge(Handle handle, uint64_t fence, LeaseWord word) const {
     const uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
     return {.outcome = bits == word.bits() ? Outcome::kNotHolder : Outcome::kOk};
   }
-  switch (word.state()) {
-    case HandleState::kNever:
-    case HandleState::kQuarantined:
+  if (word.leased()) return {.outcome = Outcome::kOk};
+  switch (word.ending()) {
+    case Ending::kNone:
       return {.outcome = Outcome::kNotHolder};
-    case HandleState::kLeased:
-      return {.outcome = Outcome::kOk};
-    case HandleState::kReturned:
+    case Ending::kReturned:
       return {.outcome = Outcome::kReturned, .ended_at = word.time()};
-    case HandleState::kExpired:
+    case Ending::kExpired:
       return {.outcome = Outcome::kExpired, .ended_at = word.time()};
-    case HandleState::kRevoked:
+    case Ending::kRevoked:
       return {.outcome = Outcome::kRevoked, .ended_at = word.time()};
   }
-  base::CheckFailed(__FILE__, __LINE__, "Judge", "a word has one of these states");
+  base::CheckFailed(__FILE__, __LINE__, "Judge", "a grant ends in one of these ways");
 }
 
-Verdict LeaseTable::Return(Handle handle, uint64_t fence, BootMs now) {
-  Verdict verdict = End(handle, fence, now, HandleState::kReturned);
+Verdict LeaseTable::Return(Handle handle, uint64_t fence, BootMs now, Disposition disposition) {
+  Verdict verdict = End(handle, fence, now, Ending::kReturned, disposition);
   if (verdict.outcome == Outcome::kReturned) verdict.outcome = Outcome::kAlreadyReturned;
   return verdict;
 }
 
 Verdict LeaseTable::Revoke(Handle handle, uint64_t fence, BootMs now) {
-  return End(handle, fence, now, HandleState::kRevoked);
+  return End(handle, fence, now, Ending::kRevoked, Disposition::kClean);
+}
+
+// The word of a grant that is over. A holder who is late, or who is not asked, says nothing of the
+// handle's state; one that was dirty is then dirty still.
+LeaseWord LeaseTable::AfterEnd(LeaseWord word, Ending how, BootMs now,
+                               Disposition disposition) const {
+  Place place = rest_ms_ != 0 || is_ready_ ? Place::kResting : Place::kFree;
+  if (how != Ending::kReturned) {
+    if (word.for_cleaning() || dirty_unless_returned_) place = Place::kDirty;
+  } else if (disposition == Disposition::kDirty) {
+    place = Place::kDirty;
+  } else if (disposition == Disposition::kBroken) {
+    place = Place::kQuarantined;
+  }
+  return word.Ended(how, now, place);
+}
+
+// The one step by which a grant begins, goes on or ends, and by which a handle moves.
+bool LeaseTable::SwapWord(Handle handle, LeaseWord from, LeaseWord to) {
+  uint64_t bits = from.bits();
+  if (!records_.words[handle].compare_exchange_strong(bits, to.bits(),
+                                                      std::memory_order_seq_cst,  // R1, R2 -> A1
+                                                      std::memory_order_relaxed)) {
+    return false;
+  }
+  const bool leased = to.leased() && !from.leased();
+  if (leased || to.IsAt(Place::kResting)) Mark(handle);
+  return true;
 }
 
 // Ends the running grant as `how`, or as expired where its deadline has passed.
-Verdict LeaseTable::End(Handle handle, uint64_t fence, BootMs now, HandleState how) {
+Verdict LeaseTable::End(Handle handle, uint64_t fence, BootMs now, Ending how,
+                        Disposition disposition) {
   for (;;) {
-    uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
-    const LeaseWord word(bits);
+    const LeaseWord word = WordOf(handle);
     // A word of another grant than the fence's was loaded while the handle went on: look again.
     Verdict verdict = Judge(handle, fence, word);
     if (verdict.outcome != Outcome::kOk) return verdict;
     if (!word.OfFence(fence)) continue;
     const bool late = word.Overdue(now);
-    const HandleState end = late ? HandleState::kExpired : how;
+    const LeaseWord next = AfterEnd(word, late ? Ending::kExpired : how, now, disposition);
     verdict.granted_at = GrantedAt(handle);
-    if (records_.words[handle].compare_exchange_strong(bits, word.Ended(end, now).bits(),
-                                                       std::memory_order_acq_rel,  // R2 -> A1
-                                                       std::memory_order_relaxed)) {
+    if (SwapWord(handle, word, next)) {
       verdict.outcome = late ? Outcome::kExpired : Outcome::kOk;
       verdict.ended_here = true;
       verdict.ended_at = now;
+      verdict.left = next;
       return verdict;
     }
   }
@@ -233,59 +258,82 @@ Verdict LeaseTable::End(Handle handle, uint64_t fence, BootMs now, HandleState h
 
 Verdict LeaseTable::Renew(Handle handle, uint64_t fence, BootMs now, BootMs deadline) {
   for (;;) {
-    uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
-    const LeaseWord word(bits);
+    const LeaseWord word = WordOf(handle);
     Verdict verdict = Judge(handle, fence, word);
     if (verdict.outcome != Outcome::kOk) return verdict;
     if (!word.OfFence(fence)) continue;
     const bool late = word.Overdue(now);
     verdict.granted_at = GrantedAt(handle);
-    const LeaseWord next = late ? word.Ended(HandleState::kExpired, now) : word.Renewed(deadline);
-    if (records_.words[handle].compare_exchange_strong(bits, next.bits(),
-                                                       std::memory_order_acq_rel,  // R2 -> A1
-                                                       std::memory_order_relaxed)) {
+    const LeaseWord next =
+        late ? AfterEnd(word, Ending::kExpired, now, Disposition::kClean) : word.Renewed(deadline);
+    if (SwapWord(handle, word, next)) {
       verdict.outcome = late ? Outcome::kExpired : Outcome::kOk;
       verdict.ended_here = late;
       verdict.ended_at = late ? now : 0;
+      if (late) verdict.left = next;
       return verdict;
     }
   }
 }
 
-LeaseTable::SweepResult LeaseTable::Sweep(Share range, BootMs now, std::span<Overdue> out) {
+bool LeaseTable::Move(Handle handle, Place from, Place to) {
+  for (;;) {
+    const LeaseWord word = WordOf(handle);
+    if (!word.IsAt(from)) return false;
+    if (SwapWord(handle, word, word.At(to))) return true;
+  }
+}
+
+bool LeaseTable::Move(Handle handle, LeaseWord left, Place to) {
+  return SwapWord(handle, left, left.At(to));
+}
+
+LeaseTable::SweepResult LeaseTable::Sweep(SlotId worker, Share range, BootMs now,
+                                          std::span<Swept> out) {
   OBJPOOL_DCHECK(range.first % kBlock == 0, "marks are for whole blocks");
-  uint32_t ended = 0;
+  uint32_t swept = 0;
   for (uint32_t first = range.first; first < range.last; first += kBlock) {
     std::atomic<uint8_t>& mark = marks_[first / kBlock];
     if (mark.load(std::memory_order_relaxed) == 0) continue;
-    mark.exchange(0, std::memory_order_acquire);  // A4 <- R4
+    mark.exchange(0, std::memory_order_seq_cst);  // A4 <- R4
     const Share block = {first, std::min(first + kBlock, range.last)};
-    // The mark comes back while the block has grants, or when there was no room for all that ended.
-    if (ScanBlock(block, now, out, ended)) mark.exchange(1, std::memory_order_release);
-    if (ended == out.size()) return {first, ended};
+    // The mark comes back while the block has grants or rests, or when there was no room for all.
+    if (ScanBlock(worker, block, now, out, swept)) mark.exchange(1, std::memory_order_release);
+    if (swept == out.size()) return {first, swept};
   }
-  return {range.last, ended};
+  return {range.last, swept};
 }
 
-// Returns whether the block still has grants, as far as it was looked at.
-bool LeaseTable::ScanBlock(Share block, BootMs now, std::span<Overdue> out, uint32_t& ended) {
-  bool leased = false;
+// Whether a resting handle can go. Who is not ready is asked again at the next round.
+bool LeaseTable::RestIsOver(SlotId worker, Handle handle, LeaseWord word, BootMs now) const {
+  return word.time() + rest_ms_ <= now && (!is_ready_ || is_ready_(worker, handle));
+}
+
+// Returns whether the block still has grants or rests, as far as it was looked at.
+bool LeaseTable::ScanBlock(SlotId worker, Share block, BootMs now, std::span<Swept> out,
+                           uint32_t& swept) {
+  bool more = false;
   for (Handle handle = block.first; handle < block.last; ++handle) {
-    uint64_t bits = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
-    const LeaseWord word(bits);
-    if (word.state() != HandleState::kLeased) continue;
-    leased = true;
-    if (!word.Overdue(now)) continue;
-    if (ended == out.size()) return true;
+    const LeaseWord word(records_.words[handle].load(std::memory_order_seq_cst));  // A1, A4
+    const bool rests = word.IsAt(Place::kResting);
+    if (!word.leased() && !rests) continue;
+    if (swept == out.size()) return true;
+    if (!(rests ? RestIsOver(worker, handle, word, now) : word.Overdue(now))) {
+      more = true;
+      continue;
+    }
     const BootMs granted_at = GrantedAt(handle);
-    if (records_.words[handle].compare_exchange_strong(
-            bits, word.Ended(HandleState::kExpired, now).bits(),
-            std::memory_order_acq_rel,  // R2
-            std::memory_order_relaxed)) {
-      out[ended++] = {handle, word.time(), granted_at};
+    const LeaseWord next =
+        rests ? word.At(Place::kFree) : AfterEnd(word, Ending::kExpired, now, Disposition::kClean);
+    // What begins to rest here is marked again; so is what somebody else has just renewed.
+    more = more || next.IsAt(Place::kResting);
+    if (SwapWord(handle, word, next)) {
+      out[swept++] = {handle, rests, next, word.time(), granted_at};
+    } else {
+      more = true;
     }
   }
-  return leased;
+  return more;
 }
 
 std::optional<GrantView> LeaseTable::Look(Handle handle, BootMs now) const {
@@ -303,7 +351,7 @@ bool LeaseTable::TryView(Handle handle, BootMs now, std::optional<GrantView>& vi
   const uint64_t before = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
   const LeaseWord word(before);
   view.reset();
-  if (word.state() != HandleState::kLeased || word.Overdue(now)) return true;
+  if (!word.leased() || word.Overdue(now)) return true;
   GrantView seen;
   seen.deadline = word.time();
   seen.fence = records_.details[handle].fence.load(std::memory_order_acquire);  // A3 <- R3

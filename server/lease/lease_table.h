@@ -1,14 +1,15 @@
 // LeaseTable: who holds which handle until when, as one record for each handle, indexed by it.
 //
 //   I1  A handle is leased from the Grant of the worker that popped it until exactly one Return,
-//       Renew, Revoke or Sweep ends it, by a compare-and-swap of its word. Whoever ends it gets the
-//       handle, and must push it; nobody else may.
+//       Renew, Revoke or Sweep ends it, by a compare-and-swap of its word. Whoever ends it is told
+//       the handle's place from then on, and must bring it there; nobody else may. The same goes
+//       for whoever moves it from one place to another (Sweep, Move).
 //   I2  Fence and details of a handle are written only by the worker that popped it, before the
 //       word says leased.
 //   I3  Fences of a handle rise: by one with each grant, and to `first_fence` at least.
 //   I4  A grant ends at its deadline or later by this clock, unless it is returned. Once the
 //       deadline has passed, whoever looks next ends it: being late is never a way to keep it.
-//   I5  A block with a leased handle is marked, or is being scanned by its sweeper.
+//   I5  A block with a leased or resting handle is marked, or is being scanned by its sweeper.
 //   I6  The records in memory that outlives the process are sound after each single store: a grant
 //       is the store of its word, and what is not yet or no more part of one is not looked at.
 //       Recover says what a process that was killed anywhere has left.
@@ -18,8 +19,10 @@
 //       which got the handle through the pool, is ordered behind it)
 //   R3  Grant stores the details              pairs with  A3  Look loads them: having seen a later
 //       grant's details, it sees the word changed too, and does not believe them
-//   R4  Grant marks the block, a read-modify-write, after the word    pairs with  A4  the sweeper's
-//       clearing swap: either the sweeper sees the word, or the mark outlives the clearing
+//   R4  Grant, and an end that begins a rest, looks at the block's mark after the word, and sets it
+//       where it is not set    pairs with  A4  the sweeper's clearing swap, before it looks at words.
+//       All four are seq_cst: a thread that found the mark still set, and a sweeper that did not
+//       see the word, would each come before the other.
 //
 // Progress: Grant and Look's single try are wait-free; Return, Renew, Revoke and Check are
 // lock-free (a failed swap means that somebody else's succeeded). Threads: any, with the rules
@@ -30,6 +33,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -60,11 +64,19 @@ enum class Outcome : uint8_t {
   kBadHandle,        // LeasePool: no such handle
 };
 
+// In what state a handle comes back.
+enum class Disposition : uint8_t {
+  kClean,   // ready for the next holder
+  kDirty,   // to be cleaned first, by somebody who leases it for that
+  kBroken,  // of no use: quarantined
+};
+
 struct Verdict {
   Outcome outcome = Outcome::kOk;
-  // True when this call ended the grant: the caller now has the handle and pushes it. With kExpired
-  // it means that the deadline had passed but nobody had noticed.
+  // True when this call ended the grant: the caller now has the handle and brings it to its place.
+  // With kExpired it means that the deadline had passed but nobody had noticed.
   bool ended_here = false;
+  LeaseWord left{0};           // with ended_here: as it is from then on
   uint64_t current_fence = 0;  // with kStaleFence; Check: always, 0 where none was given
   BootMs ended_at = 0;         // with kAlreadyReturned, kReturned, kExpired, kRevoked
   BootMs granted_at = 0;       // with ended_here
@@ -77,6 +89,16 @@ struct GrantView {
   BootMs deadline = 0;
   BootMs granted_at = 0;
   std::string holder;
+};
+
+// A handle, as an onlooker sees it.
+struct HandleView {
+  bool leased = false;
+  bool for_cleaning = false;      // with leased
+  Place place = Place::kFree;     // without leased
+  Ending ending = Ending::kNone;  // of the last grant; without leased
+  uint64_t fence = 0;             // of the newest grant; 0 where there was none
+  BootMs time = 0;                // its deadline, or when it ended
 };
 
 // Which grants an onlooker wants to see.
@@ -98,6 +120,12 @@ class LeaseTable {
     // RecordBytes(capacity) of memory, page by page, zeroed or after Recover; it must outlive the
     // table. Null: the table has its own.
     std::byte* records = nullptr;
+    // How long a handle rests after its grant, before it is free.
+    uint64_t rest_ms = 0;
+    // It rests, were it for no time, until the sweep finds this true. On the sweeping worker.
+    std::function<bool(SlotId worker, Handle handle)> is_ready = {};
+    // A handle whose grant expires or is revoked is dirty.
+    bool dirty_unless_returned = false;
   };
   // Null, with `why`, when memory runs out.
   [[nodiscard]] static std::unique_ptr<LeaseTable> Create(const Options& options, std::string& why);
@@ -115,31 +143,45 @@ class LeaseTable {
 
   // Touches the records of a share from the calling thread. False when memory runs out.
   [[nodiscard]] bool Attach(Share share);
-  // Whether nobody has the handle. While nobody leases or returns.
-  [[nodiscard]] bool IsFree(Handle handle) const;
-  [[nodiscard]] bool IsQuarantined(Handle handle) const;
+  // What the handle is now; its parts are of one moment.
+  [[nodiscard]] HandleView See(Handle handle) const;
+  // Whether the handle belongs into the pool.
+  [[nodiscard]] bool IsFree(Handle handle) const { return WordOf(handle).IsAt(Place::kFree); }
 
-  // Makes the caller, who has popped the handle, its holder, and returns the fence. `holder` is at
-  // most kMaxHolderBytes long.
-  uint64_t Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder);
-  [[nodiscard]] Verdict Return(Handle handle, uint64_t fence, BootMs now);
+  // Makes the caller, who has taken the handle from where free or dirty ones are, its holder, and
+  // returns the fence; 0 when it was moved elsewhere meanwhile. `holder` is at most kMaxHolderBytes
+  // long.
+  [[nodiscard]] uint64_t Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder,
+                               bool for_cleaning = false);
+  [[nodiscard]] Verdict Return(Handle handle, uint64_t fence, BootMs now,
+                               Disposition disposition = Disposition::kClean);
   [[nodiscard]] Verdict Renew(Handle handle, uint64_t fence, BootMs now, BootMs deadline);
   // As Return, but kRevoked where an earlier Revoke did it, and kReturned where a Return did.
   [[nodiscard]] Verdict Revoke(Handle handle, uint64_t fence, BootMs now);
 
-  // Ends what is overdue in [range.first, range.last), a range that begins at a multiple of kBlock,
-  // and says what it ended, up to out.size(), with the deadlines. `next` is where to go on;
+  // Moves a handle that nobody has to another place; false when it is not at the first one.
+  [[nodiscard]] bool Move(Handle handle, Place from, Place to);
+  // The same, when it is as it was left, and nothing has happened to it since.
+  [[nodiscard]] bool Move(Handle handle, LeaseWord left, Place to);
+  [[nodiscard]] bool IsStill(Handle handle, LeaseWord left) const {
+    return WordOf(handle).bits() == left.bits();
+  }
+
+  // Ends what is overdue and what has rested in [range.first, range.last), a range that begins at a
+  // multiple of kBlock, and says what it did, up to out.size(). `next` is where to go on;
   // range.last when all was seen.
-  struct Overdue {
+  struct Swept {
     Handle handle;
-    BootMs deadline;
-    BootMs granted_at;
+    bool rested;  // it is free now; else its grant has expired
+    LeaseWord left{0};
+    BootMs deadline;    // of the grant
+    BootMs granted_at;  // likewise
   };
   struct SweepResult {
     uint32_t next;
-    uint32_t ended;
+    uint32_t swept;
   };
-  [[nodiscard]] SweepResult Sweep(Share range, BootMs now, std::span<Overdue> out);
+  [[nodiscard]] SweepResult Sweep(SlotId worker, Share range, BootMs now, std::span<Swept> out);
 
   // The running grant of a handle; empty when there is none, or its deadline has passed.
   [[nodiscard]] std::optional<GrantView> Look(Handle handle, BootMs now) const;
@@ -180,14 +222,27 @@ class LeaseTable {
 
   explicit LeaseTable(const Options& options);
   [[nodiscard]] Verdict Judge(Handle handle, uint64_t fence, LeaseWord word) const;
-  [[nodiscard]] Verdict End(Handle handle, uint64_t fence, BootMs now, HandleState how);
+  [[nodiscard]] LeaseWord WordOf(Handle handle) const {
+    return LeaseWord(records_.words[handle].load(std::memory_order_acquire));  // A1 <- R1, R2
+  }
+  [[nodiscard]] LeaseWord AfterEnd(LeaseWord word, Ending how, BootMs now,
+                                   Disposition disposition) const;
+  void Mark(Handle handle);
+  [[nodiscard]] bool SwapWord(Handle handle, LeaseWord from, LeaseWord to);
+  [[nodiscard]] Verdict End(Handle handle, uint64_t fence, BootMs now, Ending how,
+                            Disposition disposition);
   [[nodiscard]] bool TryView(Handle handle, BootMs now, std::optional<GrantView>& view) const;
   [[nodiscard]] BootMs GrantedAt(Handle handle) const;
   void StoreDetails(Handle handle, uint64_t fence, BootMs granted_at, std::string_view holder);
-  [[nodiscard]] bool ScanBlock(Share block, BootMs now, std::span<Overdue> out, uint32_t& ended);
+  [[nodiscard]] bool ScanBlock(SlotId worker, Share block, BootMs now, std::span<Swept> out,
+                               uint32_t& swept);
+  [[nodiscard]] bool RestIsOver(SlotId worker, Handle handle, LeaseWord word, BootMs now) const;
 
   const uint32_t capacity_;
   const uint64_t first_fence_;
+  const uint64_t rest_ms_;
+  const std::function<bool(SlotId worker, Handle handle)> is_ready_;
+  const bool dirty_unless_returned_;
   // Apart from each other: the sweeper reads words and marks only, and names are touched only where
   // somebody gave one. 8 + 16 bytes for each handle, 64 more once it had a holder with a name.
   MappedMemory own_records_, mark_memory_;

@@ -16,7 +16,7 @@ bool Passes(const GrantView& grant, const GrantFilter& filter, BootMs now) {
 
 Verdict LeaseTable::Check(Handle handle, uint64_t fence, BootMs now) const {
   for (;;) {
-    const LeaseWord word(records_.words[handle].load(std::memory_order_acquire));  // A1 <- R1, R2
+    const LeaseWord word = WordOf(handle);
     Verdict verdict = Judge(handle, fence, word);
     if (verdict.outcome == Outcome::kStaleFence || verdict.outcome == Outcome::kNotHolder) {
       return verdict;
@@ -29,12 +29,27 @@ Verdict LeaseTable::Check(Handle handle, uint64_t fence, BootMs now) const {
   }
 }
 
+HandleView LeaseTable::See(Handle handle) const {
+  constexpr int kTries = 100;  // as Look
+  HandleView view;
+  for (int i = 0; i < kTries; ++i) {
+    const LeaseWord word = WordOf(handle);
+    view = {.leased = word.leased(),
+            .for_cleaning = word.for_cleaning(),
+            .place = word.leased() ? Place::kFree : word.place(),
+            .ending = word.leased() ? Ending::kNone : word.ending(),
+            .fence = records_.details[handle].fence.load(std::memory_order_acquire),  // A3 <- R3
+            .time = word.time()};
+    if (WordOf(handle).bits() == word.bits() && (view.leased || word.OfFence(view.fence))) break;
+  }
+  return view;
+}
+
 Handle LeaseTable::List(Share range, const GrantFilter& filter, BootMs now, std::size_t most,
                         std::vector<Listed>& out) const {
   for (Handle handle = range.first; handle < range.last; ++handle) {
     if (out.size() >= most) return handle;
-    const LeaseWord word(records_.words[handle].load(std::memory_order_acquire));  // A1 <- R1, R2
-    if (word.state() != HandleState::kLeased) continue;
+    if (!WordOf(handle).leased()) continue;
     std::optional<GrantView> grant = Look(handle, now);
     if (grant && Passes(*grant, filter, now)) out.push_back({handle, *std::move(grant)});
   }

@@ -23,6 +23,7 @@ struct Waiter {
   uint32_t min_count = 1;
   uint64_t ttl_ms = 0;
   std::string holder;
+  bool dirty = false;
   uint32_t priority = 0;
   BootMs since = 0;
 

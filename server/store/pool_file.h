@@ -51,7 +51,7 @@ class PoolFile {
  private:
   static constexpr std::size_t kHeaderBytes = 4096;
   static constexpr uint64_t kMagic = 0x314c4f4f504a424f;  // "OBJPOOL1", little-endian
-  static constexpr uint64_t kVersion = 1;
+  static constexpr uint64_t kVersion = 2;
 
   // As it is in the file.
   struct Header {

@@ -57,13 +57,17 @@ void SweepAll(LeasePool& pool, BootMs now) {
 
 TEST(LeaseWord, KeepsTimeFenceAndState) {
   const LeaseWord word = LeaseWord::Leased(LeaseWord::kMaxTime, 0x123456789);
-  EXPECT_EQ(word.state(), HandleState::kLeased);
+  EXPECT_TRUE(word.leased());
+  EXPECT_FALSE(word.for_cleaning());
   EXPECT_EQ(word.time(), LeaseWord::kMaxTime);
   EXPECT_TRUE(word.OfFence(0x123456789));
   EXPECT_FALSE(word.OfFence(0x12345678a));
   EXPECT_TRUE(word.Renewed(5).OfFence(0x123456789));
   EXPECT_EQ(word.Renewed(5).time(), 5u);
-  EXPECT_EQ(word.Ended(HandleState::kExpired, 9).state(), HandleState::kExpired);
+  EXPECT_EQ(word.Ended(Ending::kExpired, 9, Place::kDirty).ending(), Ending::kExpired);
+  EXPECT_TRUE(word.Ended(Ending::kExpired, 9, Place::kDirty).IsAt(Place::kDirty));
+  EXPECT_TRUE(LeaseWord::Leased(5, 1, true).Renewed(6).for_cleaning());
+  EXPECT_TRUE(LeaseWord(0).IsAt(Place::kFree));
   EXPECT_FALSE(LeaseWord::Leased(100, 1).Overdue(99));
   EXPECT_TRUE(LeaseWord::Leased(100, 1).Overdue(100));
 }
