@@ -9,13 +9,12 @@ using metrics::FamilyBuilder;
 
 std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   std::vector<prometheus::MetricFamily> families;
-  families.push_back(
-      FamilyBuilder::Gauge("objpool_build_info", "Always 1; what runs.")
-          .Add(1, {{"version", OBJPOOL_VERSION},
-                   {"engine", sources.engine.name()},
-                   {"grpc_version", sources.engine.version()},
-                   {"pool_engine", sources.pools.pools().front().leases->pool().engine()}})
-          .Take());
+  families.push_back(FamilyBuilder::Gauge("objpool_build_info", "Always 1; what runs.")
+                         .Add(1, {{"version", OBJPOOL_VERSION},
+                                  {"engine", sources.engine.name()},
+                                  {"grpc_version", sources.engine.version()},
+                                  {"pool_engine", sources.pools.engine()}})
+                         .Take());
   FamilyBuilder topology = FamilyBuilder::Gauge(
       "objpool_topology_info", "Always 1; the CPU and the NUMA node of each worker.");
   for (SlotId worker = 0; worker < sources.slots.slots(); ++worker) {

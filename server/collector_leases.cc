@@ -92,9 +92,6 @@ struct LeaseFamilies {
                                                  "Grants that ended because they were revoked.");
   FamilyBuilder recovered = FamilyBuilder::Counter(
       "objpool_leases_recovered_total", "Grants of an earlier server that ran on in this one.");
-  FamilyBuilder quarantined =
-      FamilyBuilder::Gauge("objpool_pool_quarantined_handles",
-                           "Handles that nobody gets, as their records were damaged.");
   FamilyBuilder active = FamilyBuilder::Gauge("objpool_leases_active", "Grants that run.");
   FamilyBuilder refusals = FamilyBuilder::Counter(
       "objpool_lease_refusals_total",
@@ -113,7 +110,6 @@ struct LeaseFamilies {
     expired.Add(totals.expired, {{"pool", name}});
     revoked.Add(totals.revoked, {{"pool", name}});
     recovered.Add(totals.recovered, {{"pool", name}});
-    quarantined.Add(totals.quarantined, {{"pool", name}});
     active.Add(totals.active(), {{"pool", name}});
     AddRefusals(pool, workers, refusals);
     HistogramSum<lease::kHoldBounds.size()> hold_sum;
@@ -135,7 +131,7 @@ void AppendLeaseMetrics(const CollectorSources& sources,
   for (const NamedPool& pool : sources.pools.pools()) all.Add(pool, sources.slots.slots());
   for (FamilyBuilder* const family :
        {&all.granted, &all.renewed, &all.returned, &all.expired, &all.revoked, &all.recovered,
-        &all.quarantined, &all.active, &all.refusals, &all.hold, &all.lag}) {
+        &all.active, &all.refusals, &all.hold, &all.lag}) {
     families.push_back(family->Take());
   }
 }

@@ -121,22 +121,40 @@ void AppendPoolMetrics(const CollectorSources& sources,
       FamilyBuilder::Gauge("objpool_pool_capacity_handles", "Handles of the pool.");
   FamilyBuilder free =
       FamilyBuilder::Gauge("objpool_pool_free_handles", "Handles of the pool that are free.");
+  FamilyBuilder dirty = FamilyBuilder::Gauge("objpool_pool_dirty_handles",
+                                             "Handles that wait for somebody who cleans them.");
+  FamilyBuilder resting =
+      FamilyBuilder::Gauge("objpool_pool_resting_handles", "Handles that are free a little later.");
+  FamilyBuilder quarantined =
+      FamilyBuilder::Gauge("objpool_pool_quarantined_handles",
+                           "Handles that nobody gets: broken, suspected, or of a damaged record.");
+  FamilyBuilder unaccounted =
+      FamilyBuilder::Gauge("objpool_pool_unaccounted_handles",
+                           "Capacity less free, leased, dirty, resting and quarantined handles, as "
+                           "they were counted one "
+                           "after the other while they move. Always 0 when nothing moves.");
   SlotFamilies slots;
-  const std::vector<Row> rows = RowsFor(sources.slots, sources.pools.pools().size());
+  const PoolSet::Held pools = sources.pools.pools();
+  const std::vector<Row> rows = RowsFor(sources.slots, pools.size());
   const auto distances = DistancesOf(sources.slots);
-  for (const NamedPool& named : sources.pools.pools()) {
+  for (const NamedPool& named : pools) {
     const std::string& name = named.spec.name;
-    uint64_t free_here = 0;
     for (const Row& row : rows) {
       const SlotStats stats = SumOf(named.leases->pool(), row);
-      free_here += stats.occupancy;
       slots.Add(name, row, stats, distances);
     }
     capacity.Add(named.capacity(), {{"pool", name}});
-    free.Add(free_here, {{"pool", name}});
+    const lease::LeasePool::Census census = named.leases->Counted();
+    free.Add(census.free, {{"pool", name}});
+    dirty.Add(census.dirty, {{"pool", name}});
+    resting.Add(census.resting, {{"pool", name}});
+    quarantined.Add(census.quarantined, {{"pool", name}});
+    unaccounted.Add(static_cast<double>(named.capacity()) - static_cast<double>(census.sum()),
+                    {{"pool", name}});
   }
   for (FamilyBuilder* const family :
-       {&capacity, &free, &slots.occupancy, &slots.acquires, &slots.pushes, &slots.misses}) {
+       {&capacity, &free, &dirty, &resting, &quarantined, &unaccounted, &slots.occupancy,
+        &slots.acquires, &slots.pushes, &slots.misses}) {
     families.push_back(family->Take());
   }
   if (sources.slots.slots() > 1) {  // a lone worker has nobody to steal from

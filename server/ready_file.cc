@@ -46,16 +46,20 @@ std::string ReadyFileJson(pid_t pid, std::string_view listen, std::string_view m
          "\", \"metrics\": \"" + std::string(metrics.empty() ? "off" : metrics) + "\"}\n";
 }
 
-bool WriteReadyFile(const std::string& path, std::string_view json, std::string& why) {
+bool WriteFileWhole(const std::string& path, std::string_view text, std::string& why) {
   const std::string temporary = path + "." + std::to_string(getpid()) + ".tmp";
   // One may be left of a process that was killed; in a container, all have the same number.
   if (unlink(temporary.c_str()) != 0 && errno != ENOENT) {
     return Fail("cannot remove", temporary, why);
   }
-  bool done = WriteNewFile(temporary, json, why);
+  bool done = WriteNewFile(temporary, text, why);
   if (done && rename(temporary.c_str(), path.c_str()) != 0) done = Fail("cannot write", path, why);
   if (!done) unlink(temporary.c_str());
   return done;
+}
+
+bool WriteReadyFile(const std::string& path, std::string_view json, std::string& why) {
+  return WriteFileWhole(path, json, why);
 }
 
 bool RemoveOwnReadyFile(const std::string& path, std::string_view json, std::string& why) {

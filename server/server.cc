@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -23,14 +24,6 @@ Topology DetectTopology() {
   for (const uint32_t cpu : AllowedCpus()) cpus.push_back({.os_index = cpu, .core = cpu});
   if (cpus.empty()) cpus.emplace_back();
   return Topology(std::move(cpus), {});
-}
-
-// Above every fence of an earlier server: nanoseconds go by faster than one handle can be leased,
-// so no grant of the past reaches a fence of the future, as long as the wall clock does not go back
-// between two starts.
-uint64_t FirstFence() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
 std::string Plural(std::size_t count, const char* noun) {
@@ -58,12 +51,7 @@ bool Server::Plan(std::string& why) {
   if (!plan) return false;
   plan_ = *std::move(plan);
   if (!OpenPools(why)) return false;
-  // Pages are filled at the start, and where they do not fit, the kernel kills somebody.
-  const std::optional<uint64_t> limit = MemoryLimitBytes();
-  if (!limit || pools_->memory_bytes() <= *limit) return true;
-  why = "pools: must fit into the memory that this process may fill, " + std::to_string(*limit) +
-        " bytes, but need " + std::to_string(pools_->memory_bytes()) + " bytes";
-  return false;
+  return HasRoom(0, why);
 }
 
 bool Server::OpenPools(std::string& why) {
@@ -76,21 +64,44 @@ bool Server::OpenPools(std::string& why) {
   };
   waiting_ = std::make_unique<LeaseWaiting>(plan_.slots->slots(), wake, requests_);
   PoolSet::Options options;
-  options.slots = plan_.slots;
-  options.on_served = [this](lease::Waiter& waiter) { waiting_->OnServed(waiter); };
-  options.first_fence = FirstFence();
+  options.maker.slots = plan_.slots;
+  options.maker.on_served = [this](lease::Waiter& waiter) { waiting_->OnServed(waiter); };
   if (!config_.state_dir.empty()) {
     state_ = store::StateDir::Open(config_.state_dir, store::CurrentBoot(), boot_ms, why);
     if (state_ == nullptr) {
       why = "state_dir: " + why;
       return false;
     }
-    options.state = state_.get();
+    options.maker.state = state_.get();
     options.clock.offset_ms = state_->clock_offset_ms();
   }
   options.now = boot_ms + options.clock.offset_ms;
-  pools_ = PoolSet::Create(config_.pools, options, why);
-  return pools_ != nullptr;
+  std::vector<PoolSpec> pools = config_.pools;
+  if (!made_pools_.Load(pools, why)) {
+    why = "state_dir: " + why;
+    return false;
+  }
+  pools_ = PoolSet::Create(pools, options, why);
+  if (pools_ == nullptr) return false;
+  PoolChanges::Hooks hooks;
+  hooks.keep = std::bind_front(&MadePools::Keep, &made_pools_);
+  hooks.forget = std::bind_front(&MadePools::Forget, &made_pools_);
+  hooks.remove_file = std::bind_front(&MadePools::RemovePoolFile, &made_pools_);
+  hooks.has_room = std::bind_front(&Server::HasRoom, this);
+  hooks.wake = wake;
+  hooks.now = [this] { return pools_->clock().At(rpc::BootNow()); };
+  changes_ = std::make_unique<PoolChanges>(*pools_, hooks);
+  return true;
+}
+
+// Pages are filled when a pool is made, and where they do not fit, the kernel kills somebody.
+bool Server::HasRoom(uint64_t more_bytes, std::string& why) const {
+  const std::optional<uint64_t> limit = MemoryLimitBytes();
+  const uint64_t bytes = pools_->memory_bytes() + more_bytes;
+  if (!limit || bytes <= *limit) return true;
+  why = "pools: must fit into the memory that this process may fill, " + std::to_string(*limit) +
+        " bytes, but need " + std::to_string(bytes) + " bytes";
+  return false;
 }
 
 // On worker 0, every turn.
@@ -106,7 +117,7 @@ bool Server::StartEngine(std::string& why) {
   const uint32_t workers = plan_.slots->slots();
   lease_service_ = std::make_unique<LeaseService>(*pools_, *waiting_, requests_);
   lease_service_->AddTo(methods_, workers);
-  pool_service_ = std::make_unique<PoolService>(*pools_);
+  pool_service_ = std::make_unique<PoolService>(*pools_, *changes_, state_ != nullptr);
   pool_service_->AddTo(methods_, workers);
   health_service_ = std::make_unique<HealthService>(*pools_);
   health_service_->AddTo(methods_, workers);
@@ -127,9 +138,9 @@ bool Server::StartEngine(std::string& why) {
   hooks.on_turn = [this](uint32_t worker, rpc::BootNs now) {
     if (worker == 0) Beat(now);
     const lease::BootMs at = pools_->clock().At(now);
-    const bool more = pools_->Sweep(worker, at);
     waiting_->Turn(worker, at, lease_service_->shutting_down());
-    return more;
+    changes_->Turn(worker, lease_service_->shutting_down());
+    return pools_->Turn(worker, at);  // last, see there
   };
   engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
@@ -206,6 +217,7 @@ bool Server::Stop(std::chrono::milliseconds grace, std::string& why) {
   if (!ready_json_.empty()) clean = RemoveOwnReadyFile(config_.ready_file, ready_json_, why);
   ready_json_.clear();
   engine_->Stop(grace);
+  changes_->Stop();
   metrics_.reset();
   if (state_ != nullptr &&
       (!pools_->Sync(why) || !state_->Close(rpc::BootNow() / 1'000'000, why))) {
@@ -218,8 +230,8 @@ bool Server::Stop(std::chrono::milliseconds grace, std::string& why) {
 std::vector<std::string> Server::Describe() const {
   const uint32_t workers = engine_->workers();
   std::vector<std::string> lines;
-  lines.push_back("serving " + Plural(config_.pools.size(), "pool") + " on " + engine_->address() +
-                  " with " + Plural(workers, "worker"));
+  lines.push_back("serving " + Plural(pools_->pools().size(), "pool") + " on " +
+                  engine_->address() + " with " + Plural(workers, "worker"));
   if (metrics_ != nullptr) lines.push_back("metrics at http://" + metrics_->address() + "/metrics");
   if (state_ == nullptr) {
     lines.push_back(

@@ -15,11 +15,13 @@
 #include <vector>
 
 #include "server/config/config.h"
+#include "server/made_pools.h"
 #include "server/metrics/http_endpoint.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
 #include "server/service/health_service.h"
 #include "server/service/lease_service.h"
+#include "server/service/pool_changes.h"
 #include "server/service/pool_service.h"
 #include "server/service/reflection_service.h"
 #include "server/store/state_dir.h"
@@ -51,9 +53,10 @@ class Server {
   [[nodiscard]] std::string address() const { return engine_->address(); }
 
  private:
-  explicit Server(const Config& config) : config_(config) {}
+  explicit Server(const Config& config) : config_(config), made_pools_(config.state_dir) {}
   [[nodiscard]] bool Plan(std::string& why);
   [[nodiscard]] bool OpenPools(std::string& why);
+  [[nodiscard]] bool HasRoom(uint64_t more_bytes, std::string& why) const;
   void Beat(rpc::BootNs now);
   [[nodiscard]] bool StartEngine(std::string& why);
   [[nodiscard]] bool StartMetrics(std::string& why);
@@ -61,11 +64,13 @@ class Server {
   [[nodiscard]] metrics::HttpResponse Page(std::string_view path) const;
 
   const Config config_;
+  const MadePools made_pools_;
   WorkerPlan plan_;
   std::unique_ptr<store::StateDir> state_;  // null without a state_dir
   lease::RequestMemory requests_;
   std::unique_ptr<LeaseWaiting> waiting_;  // outlives the pools, which call it
   std::unique_ptr<PoolSet> pools_;
+  std::unique_ptr<PoolChanges> changes_;
   std::unique_ptr<LeaseService> lease_service_;
   std::unique_ptr<PoolService> pool_service_;
   std::unique_ptr<HealthService> health_service_;

@@ -29,23 +29,6 @@ Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback, bool a
   return *std::move(endpoint);
 }
 
-// Which pools outlive the server.
-void CheckDurability(const config::v1::ServerConfig& message, Config& config,
-                     ConfigErrors& errors) {
-  for (std::size_t i = 0; i < config.pools.size(); ++i) {
-    const config::v1::Durability wanted = message.pools(static_cast<int>(i)).durability();
-    const std::string key = "pools[" + std::to_string(i) + "].durability";
-    if (!config::v1::Durability_IsValid(wanted)) {
-      errors.AddLimit(key, "DURABILITY_VOLATILE or DURABILITY_PROCESS", std::to_string(wanted));
-    } else if (wanted == config::v1::DURABILITY_PROCESS && config.state_dir.empty()) {
-      errors.AddLimit(key, "DURABILITY_VOLATILE without a state_dir",
-                      config::v1::Durability_Name(wanted));
-    }
-    config.pools[i].durable =
-        !config.state_dir.empty() && wanted != config::v1::DURABILITY_VOLATILE;
-  }
-}
-
 void CheckPath(const std::string& path, std::string_view key, ConfigErrors& errors) {
   if (path.find('\0') == std::string::npos) return;
   errors.AddLimit(key, "a path without NUL bytes", Quoted(path));
@@ -83,8 +66,7 @@ std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, Confi
     if (ms) config.shutdown_grace = std::chrono::milliseconds(*ms);
   }
   if (message.has_reflection()) config.reflection = message.reflection();
-  config.pools = CheckPools(message.pools(), errors);
-  CheckDurability(message, config, errors);
+  config.pools = CheckPools(message.pools(), !config.state_dir.empty(), errors);
   if (!errors.empty()) return std::nullopt;
   return config;
 }

@@ -17,10 +17,14 @@ namespace objpool::server {
 [[nodiscard]] std::optional<Config> CheckConfig(const config::v1::ServerConfig& message,
                                                 ConfigErrors& errors);
 
-// The part for the key "pools", in check_pools.cc. What it returns may be used only when it
-// added nothing to `errors`.
+// The part for the key "pools", in check_pools.cc. What these return may be used only when they
+// added nothing to `errors`. Durable pools can be had only with a state_dir.
 [[nodiscard]] std::vector<PoolSpec> CheckPools(
-    const google::protobuf::RepeatedPtrField<config::v1::PoolConfig>& messages,
+    const google::protobuf::RepeatedPtrField<config::v1::PoolConfig>& messages, bool has_state_dir,
     ConfigErrors& errors);
+// `path` is that of the pool's key: "pools[2]".
+[[nodiscard]] PoolSpec CheckPool(const config::v1::PoolConfig& message, bool has_state_dir,
+                                 const std::string& path, ConfigErrors& errors);
+inline constexpr std::size_t kMaxPools = 1024;
 
 }  // namespace objpool::server

@@ -14,7 +14,6 @@
 namespace objpool::server {
 namespace {
 
-constexpr std::size_t kMaxPools = 1024;
 constexpr std::size_t kMaxNameBytes = 63;  // as a DNS label
 constexpr std::size_t kMaxLabels = 65'536;
 constexpr std::size_t kMaxLabelBytes = 256;
@@ -23,6 +22,8 @@ constexpr uint64_t kMaxBufferBytes = uint64_t{1} << 30;
 constexpr uint64_t kMaxAllBuffersBytes = uint64_t{1} << 46;
 constexpr uint64_t kPageBytes = 4096;
 constexpr DurationRange kTtl = {1, 7 * 86'400'000LL};
+constexpr DurationRange kPause = {0, 7 * 86'400'000LL};
+constexpr uint32_t kMaxWaiters = 10'000;
 
 std::string Range(uint64_t low, uint64_t high) {
   return std::to_string(low) + " .. " + std::to_string(high);
@@ -123,8 +124,56 @@ void CheckTtls(const config::v1::PoolConfig& message, const std::string& path, P
   }
 }
 
-PoolSpec CheckPool(const config::v1::PoolConfig& message, const std::string& path,
-                   ConfigErrors& errors) {
+// What it knows after a restart.
+void CheckDurability(const config::v1::PoolConfig& message, bool has_state_dir,
+                     const std::string& path, PoolSpec& spec, ConfigErrors& errors) {
+  const config::v1::Durability wanted = message.durability();
+  if (!config::v1::Durability_IsValid(wanted)) {
+    errors.AddLimit(path + ".durability", "DURABILITY_VOLATILE or DURABILITY_PROCESS",
+                    std::to_string(wanted));
+  } else if (wanted == config::v1::DURABILITY_PROCESS && !has_state_dir) {
+    errors.AddLimit(path + ".durability", "DURABILITY_VOLATILE without a state_dir",
+                    config::v1::Durability_Name(wanted));
+  }
+  spec.durable = has_state_dir && wanted != config::v1::DURABILITY_VOLATILE;
+}
+
+// What becomes of handles between two grants.
+void CheckHabits(const config::v1::PoolConfig& message, const std::string& path, PoolSpec& spec,
+                 ConfigErrors& errors) {
+  const auto set = [&](bool given, const google::protobuf::Duration& time, std::string_view key,
+                       uint32_t& to_ms) {
+    if (!given) return;
+    const auto ms = CheckDuration(time, kPause, path + std::string(key), errors);
+    if (ms) to_ms = static_cast<uint32_t>(*ms);
+  };
+  set(message.has_reuse_delay(), message.reuse_delay(), ".reuse_delay", spec.reuse_delay_ms);
+  set(message.has_restart_wait(), message.restart_wait(), ".restart_wait", spec.restart_wait_ms);
+  if (spec.durable && spec.restart_wait_ms != 0) {
+    errors.AddLimit(path + ".restart_wait", "0s for a pool that is durable, which knows its grants",
+                    FormatDurationMs(spec.restart_wait_ms));
+  }
+  spec.dirty_unless_returned = message.dirty_unless_returned();
+  if (message.max_waiters() > kMaxWaiters) {
+    errors.AddLimit(path + ".max_waiters", Range(1, kMaxWaiters),
+                    std::to_string(message.max_waiters()));
+  } else if (message.max_waiters() != 0) {
+    spec.max_waiters = message.max_waiters();
+  }
+}
+
+// In whole pages; 0 for what are no buffers.
+uint64_t BufferBytes(const PoolSpec& pool) {
+  const auto* const buffers = std::get_if<BuffersSpec>(&pool.kind);
+  if (buffers == nullptr || buffers->size_bytes > kMaxBufferBytes) return 0;
+  const uint64_t bytes = buffers->count * buffers->size_bytes;
+  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
+
+}  // namespace
+
+PoolSpec CheckPool(const config::v1::PoolConfig& message, bool has_state_dir,
+                   const std::string& path, ConfigErrors& errors) {
   PoolSpec spec;
   spec.name = message.name();
   CheckName(spec.name, path, errors);
@@ -143,21 +192,13 @@ PoolSpec CheckPool(const config::v1::PoolConfig& message, const std::string& pat
       break;
   }
   CheckTtls(message, path, spec, errors);
+  CheckDurability(message, has_state_dir, path, spec, errors);
+  CheckHabits(message, path, spec, errors);
   return spec;
 }
 
-// In whole pages; 0 for what are no buffers.
-uint64_t BufferBytes(const PoolSpec& pool) {
-  const auto* const buffers = std::get_if<BuffersSpec>(&pool.kind);
-  if (buffers == nullptr || buffers->size_bytes > kMaxBufferBytes) return 0;
-  const uint64_t bytes = buffers->count * buffers->size_bytes;
-  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
-}
-
-}  // namespace
-
 std::vector<PoolSpec> CheckPools(
-    const google::protobuf::RepeatedPtrField<config::v1::PoolConfig>& messages,
+    const google::protobuf::RepeatedPtrField<config::v1::PoolConfig>& messages, bool has_state_dir,
     ConfigErrors& errors) {
   const auto count = static_cast<std::size_t>(messages.size());
   if (count < 1 || count > kMaxPools) {
@@ -173,7 +214,7 @@ std::vector<PoolSpec> CheckPools(
       errors.AddLimit(path + ".name", "unlike all others",
                       Quoted(message.name()) + ", as pools[" + std::to_string(first->second) + "]");
     }
-    pools.push_back(CheckPool(message, path, errors));
+    pools.push_back(CheckPool(message, has_state_dir, path, errors));
     if (all_bytes > kMaxAllBuffersBytes) continue;  // told already
     all_bytes += BufferBytes(pools.back());
     if (all_bytes > kMaxAllBuffersBytes) {

@@ -47,6 +47,13 @@ struct PoolSpec {
   uint32_t ttl_default_ms = 30'000;
   uint32_t ttl_max_ms = 3'600'000;
   bool durable = false;  // only with a state_dir
+  // How long a handle rests between two grants: 0 .. 7 days.
+  uint32_t reuse_delay_ms = 0;
+  // A handle whose grant expires or is revoked is dirty.
+  bool dirty_unless_returned = false;
+  // Not durable: how long after its start the server leases nothing of it. 0 .. 7 days.
+  uint32_t restart_wait_ms = 0;
+  uint32_t max_waiters = 10'000;  // 1 .. 10'000
 
   bool operator==(const PoolSpec&) const = default;
 };

@@ -7,12 +7,18 @@ namespace objpool::server {
 
 void ConfigErrors::Add(std::string_view key, std::string_view what) {
   ++count_;
-  if (lines_.size() >= kMaxLines) return;
-  std::string line = std::string(key) + ": " + std::string(what);
-  std::ranges::replace_if(
-      line, [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
-  if (line.size() > kMaxLineBytes) line.replace(kMaxLineBytes - 3, std::string::npos, "...");
-  lines_.push_back(std::move(line));
+  if (faults_.size() >= kMaxLines) return;
+  const auto printable = [](std::string_view text) {
+    std::string line(text);
+    std::ranges::replace_if(
+        line, [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
+    return line;
+  };
+  Fault fault = {printable(key), printable(what)};
+  const std::size_t room = kMaxLineBytes - std::min(kMaxLineBytes, fault.key.size() + 2);
+  if (fault.what.size() > room)
+    fault.what = fault.what.substr(0, room - std::min<std::size_t>(room, 3)) + "...";
+  faults_.push_back(std::move(fault));
 }
 
 void ConfigErrors::AddLimit(std::string_view key, std::string_view limit, std::string_view value) {
@@ -20,7 +26,8 @@ void ConfigErrors::AddLimit(std::string_view key, std::string_view limit, std::s
 }
 
 std::vector<std::string> ConfigErrors::Lines() const {
-  std::vector<std::string> lines = lines_;
+  std::vector<std::string> lines;
+  for (const Fault& fault : faults_) lines.push_back(fault.key + ": " + fault.what);
   if (count_ > lines.size()) {
     lines.push_back("and " + std::to_string(count_ - lines.size()) + " more");
   }

@@ -24,11 +24,17 @@ class ConfigErrors {
   void AddLimit(std::string_view key, std::string_view limit, std::string_view value);
 
   [[nodiscard]] bool empty() const { return count_ == 0; }
-  // At most kMaxLines, and one more that counts the rest.
+  // What is wrong with which key, at most kMaxLines of them.
+  struct Fault {
+    std::string key;
+    std::string what;
+  };
+  [[nodiscard]] const std::vector<Fault>& faults() const { return faults_; }
+  // The same as text, and one more line that counts the rest.
   [[nodiscard]] std::vector<std::string> Lines() const;
 
  private:
-  std::vector<std::string> lines_;
+  std::vector<Fault> faults_;
   uint64_t count_ = 0;
 };
 

@@ -103,7 +103,31 @@ struct KindPrinter {
   }
 };
 
+std::string Print(const config::v1::ServerConfig& message) {
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetUseUtf8StringEscaping(true);
+  std::string text;
+  printer.PrintToString(message, &text);
+  return text;
+}
+
 }  // namespace
+
+config::v1::PoolConfig ToMessage(const PoolSpec& pool) {
+  config::v1::PoolConfig to;
+  to.set_name(pool.name);
+  std::visit(KindPrinter{to}, pool.kind);
+  *to.mutable_ttl_min() = ToDuration(pool.ttl_min_ms);
+  *to.mutable_ttl_default() = ToDuration(pool.ttl_default_ms);
+  *to.mutable_ttl_max() = ToDuration(pool.ttl_max_ms);
+  to.set_durability(pool.durable ? config::v1::DURABILITY_PROCESS
+                                 : config::v1::DURABILITY_VOLATILE);
+  *to.mutable_reuse_delay() = ToDuration(pool.reuse_delay_ms);
+  to.set_dirty_unless_returned(pool.dirty_unless_returned);
+  *to.mutable_restart_wait() = ToDuration(pool.restart_wait_ms);
+  to.set_max_waiters(pool.max_waiters);
+  return to;
+}
 
 std::optional<Config> ParseConfig(std::string_view text, ConfigSyntax syntax, std::string_view name,
                                   const ConfigOverrides& overrides, ConfigErrors& errors) {
@@ -122,6 +146,12 @@ std::optional<Config> LoadConfig(const std::string& path, const ConfigOverrides&
   return ParseConfig(*text, syntax, path, overrides, errors);
 }
 
+std::string PrintPool(const PoolSpec& pool) {
+  config::v1::ServerConfig message;
+  *message.add_pools() = ToMessage(pool);
+  return Print(message);
+}
+
 std::string PrintConfig(const Config& config) {
   config::v1::ServerConfig message;
   message.set_listen(FormatEndpoint(config.listen));
@@ -134,20 +164,9 @@ std::string PrintConfig(const Config& config) {
   message.set_reflection(config.reflection);
   message.set_state_dir(config.state_dir);
   for (const PoolSpec& pool : config.pools) {
-    config::v1::PoolConfig& to = *message.add_pools();
-    to.set_name(pool.name);
-    std::visit(KindPrinter{to}, pool.kind);
-    *to.mutable_ttl_min() = ToDuration(pool.ttl_min_ms);
-    *to.mutable_ttl_default() = ToDuration(pool.ttl_default_ms);
-    *to.mutable_ttl_max() = ToDuration(pool.ttl_max_ms);
-    to.set_durability(pool.durable ? config::v1::DURABILITY_PROCESS
-                                   : config::v1::DURABILITY_VOLATILE);
+    *message.add_pools() = ToMessage(pool);
   }
-  google::protobuf::TextFormat::Printer printer;
-  printer.SetUseUtf8StringEscaping(true);
-  std::string text;
-  printer.PrintToString(message, &text);
-  return text;
+  return Print(message);
 }
 
 }  // namespace objpool::server

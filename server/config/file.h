@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "objpool/config/v1/server_config.pb.h"
 #include "server/config/config.h"
 #include "server/config/errors.h"
 
@@ -38,6 +39,12 @@ struct ConfigOverrides {
 [[nodiscard]] std::optional<Config> LoadConfig(const std::string& path,
                                                const ConfigOverrides& overrides,
                                                ConfigErrors& errors);
+
+// One pool, with all defaults written out.
+[[nodiscard]] config::v1::PoolConfig ToMessage(const PoolSpec& pool);
+
+// A configuration of this pool alone, as text format, with all its defaults written out.
+[[nodiscard]] std::string PrintPool(const PoolSpec& pool);
 
 // As text format, with all defaults written out; ParseConfig gives back an equal one.
 [[nodiscard]] std::string PrintConfig(const Config& config);

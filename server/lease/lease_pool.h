@@ -137,6 +137,9 @@ class LeasePool {
   // By looking at each handle's record.
   [[nodiscard]] Census Recount() const;
 
+  // See LeaseTable.
+  void SetRest(uint64_t rest_ms) { table_->SetRest(rest_ms); }
+
   // Nothing more is leased, and who waits is not served, until it is false again.
   void SetDraining(bool draining) { draining_.store(draining, std::memory_order_relaxed); }
   [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }

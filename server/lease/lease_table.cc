@@ -210,7 +210,8 @@ Verdict LeaseTable::Revoke(Handle handle, uint64_t fence, BootMs now) {
 // handle's state; one that was dirty is then dirty still.
 LeaseWord LeaseTable::AfterEnd(LeaseWord word, Ending how, BootMs now,
                                Disposition disposition) const {
-  Place place = rest_ms_ != 0 || is_ready_ ? Place::kResting : Place::kFree;
+  const bool rests = rest_ms_.load(std::memory_order_relaxed) != 0 || is_ready_;
+  Place place = rests ? Place::kResting : Place::kFree;
   if (how != Ending::kReturned) {
     if (word.for_cleaning() || dirty_unless_returned_) place = Place::kDirty;
   } else if (disposition == Disposition::kDirty) {
@@ -306,7 +307,7 @@ LeaseTable::SweepResult LeaseTable::Sweep(SlotId worker, Share range, BootMs now
 
 // Whether a resting handle can go. Who is not ready is asked again at the next round.
 bool LeaseTable::RestIsOver(SlotId worker, Handle handle, LeaseWord word, BootMs now) const {
-  return word.time() + rest_ms_ <= now && (!is_ready_ || is_ready_(worker, handle));
+  return word.time() + rest_ms_.load(std::memory_order_relaxed) <= now && (!is_ready_ || is_ready_(worker, handle));
 }
 
 // Returns whether the block still has grants or rests, as far as it was looked at.

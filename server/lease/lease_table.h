@@ -199,6 +199,8 @@ class LeaseTable {
   [[nodiscard]] Handle List(Share range, const GrantFilter& filter, BootMs now, std::size_t most,
                             std::vector<Listed>& out) const;
 
+  // From now on, for those that rest now too.
+  void SetRest(uint64_t rest_ms) { rest_ms_.store(rest_ms, std::memory_order_relaxed); }
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
 
  private:
@@ -240,7 +242,7 @@ class LeaseTable {
 
   const uint32_t capacity_;
   const uint64_t first_fence_;
-  const uint64_t rest_ms_;
+  std::atomic<uint64_t> rest_ms_;
   const std::function<bool(SlotId worker, Handle handle)> is_ready_;
   const bool dirty_unless_returned_;
   // Apart from each other: the sweeper reads words and marks only, and names are touched only where

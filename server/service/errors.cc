@@ -141,11 +141,10 @@ Status Overloaded(std::string_view pool, uint64_t retry_ms) {
 }
 
 Status RequestIdReused() {
-  return Make(
-      rpc::Code::kInvalidArgument,
-      "request_id was used for another request: pool, count, min_count, ttl and holder must "
-      "be the same when a request is repeated",
-      "REQUEST_ID_REUSED");
+  return Make(rpc::Code::kInvalidArgument,
+              "request_id was used for another request: pool, count, min_count, ttl, state and "
+              "holder must be the same when a request is repeated",
+              "REQUEST_ID_REUSED");
 }
 
 Status RequestPending(std::string_view pool) {
@@ -168,11 +167,51 @@ Status RestartGrace(std::string_view pool, uint64_t left_ms) {
   Status status =
       Make(rpc::Code::kUnavailable,
            "pool " + std::string(pool) +
-               " leases nothing yet: the machine went down without a clean stop of the server, and "
-               "grants that are not on file may still run",
+               " leases nothing yet: grants that the server does not know of, from before its "
+               "start, may still run",
            "RESTART_GRACE", {{"pool", std::string(pool)}, {"left_ms", std::to_string(left_ms)}});
   AddRetry(status, left_ms);
   return status;
+}
+
+Status PoolDraining(std::string_view pool) {
+  return Make(rpc::Code::kFailedPrecondition,
+              "pool " + std::string(pool) + " is draining and leases no more", "POOL_DRAINING",
+              {{"pool", std::string(pool)}});
+}
+
+Status PoolDeleting(std::string_view pool) {
+  return Make(rpc::Code::kFailedPrecondition, "pool " + std::string(pool) + " is being deleted",
+              "POOL_DELETING", {{"pool", std::string(pool)}});
+}
+
+Status PoolExists(std::string_view pool) {
+  return Make(rpc::Code::kAlreadyExists,
+              "there is a pool " + std::string(pool) + ", or it is being made or deleted",
+              "POOL_EXISTS", {{"pool", std::string(pool)}});
+}
+
+Status TooManyPools(uint64_t most) {
+  return Make(rpc::Code::kResourceExhausted,
+              "there can be " + std::to_string(most) + " pools, and there are", "TOO_MANY_POOLS",
+              {{"max_pools", std::to_string(most)}});
+}
+
+Status NoRoom(std::string_view pool, const std::string& why) {
+  return Make(rpc::Code::kResourceExhausted,
+              "there is no room for pool " + std::string(pool) + ": " + why, "NO_ROOM",
+              {{"pool", std::string(pool)}});
+}
+
+Status StateUnusable(std::string_view pool, const std::string& why) {
+  return Make(rpc::Code::kFailedPrecondition,
+              "the state_dir cannot keep pool " + std::string(pool) + ": " + why, "STATE_UNUSABLE",
+              {{"pool", std::string(pool)}});
+}
+
+Status NotQuarantined(std::string_view pool, uint64_t handle) {
+  return Make(rpc::Code::kFailedPrecondition, HandleOf(pool, handle) + " is not quarantined",
+              "NOT_QUARANTINED", {{"pool", std::string(pool)}, {"handle", std::to_string(handle)}});
 }
 
 Status StateLost() {

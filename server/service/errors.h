@@ -53,6 +53,14 @@ class Violations {
 [[nodiscard]] google::rpc::Status RequestSpent(std::string_view pool);
 // The pool waits until grants that it cannot know of have run out.
 [[nodiscard]] google::rpc::Status RestartGrace(std::string_view pool, uint64_t left_ms);
+// The pool leases no more; will not again; is not there to be made; cannot be made.
+[[nodiscard]] google::rpc::Status PoolDraining(std::string_view pool);
+[[nodiscard]] google::rpc::Status PoolDeleting(std::string_view pool);
+[[nodiscard]] google::rpc::Status PoolExists(std::string_view pool);
+[[nodiscard]] google::rpc::Status TooManyPools(uint64_t most);
+[[nodiscard]] google::rpc::Status NoRoom(std::string_view pool, const std::string& why);
+[[nodiscard]] google::rpc::Status StateUnusable(std::string_view pool, const std::string& why);
+[[nodiscard]] google::rpc::Status NotQuarantined(std::string_view pool, uint64_t handle);
 // The files behind durable pools were deleted under the server.
 [[nodiscard]] google::rpc::Status StateLost();
 [[nodiscard]] google::rpc::Status NoGrant(std::string_view pool, uint64_t handle);

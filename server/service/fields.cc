@@ -1,8 +1,10 @@
 #include "server/service/fields.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <string>
+#include <system_error>
 #include <variant>
 
 #include "server/lease/lease_table.h"
@@ -40,14 +42,17 @@ NamedPool* FindPool(PoolSet& pools, std::string_view field, std::string_view nam
   return pool;
 }
 
-uint64_t TtlMs(const google::protobuf::Duration* ttl, const PoolSpec& spec, Violations& bad) {
-  if (ttl == nullptr) return spec.ttl_default_ms;
+uint64_t TtlMs(const google::protobuf::Duration* ttl, const NamedPool& pool, Violations& bad) {
+  const uint32_t usual = pool.ttl_default_ms.load(std::memory_order_relaxed);
+  if (ttl == nullptr) return usual;
+  const uint32_t low = pool.ttl_min_ms.load(std::memory_order_relaxed);
+  const uint32_t high = pool.ttl_max_ms.load(std::memory_order_relaxed);
   constexpr int64_t kMaxSeconds = static_cast<int64_t>(lease::kMaxTtlMs) / 1000;
   const int64_t ms = CeilMs(*ttl, kMaxSeconds);
-  if (!IsValid(*ttl) || ms < spec.ttl_min_ms || ms > spec.ttl_max_ms) {
-    bad.Add("ttl", "must be " + std::to_string(spec.ttl_min_ms) + " ms .. " +
-                       std::to_string(spec.ttl_max_ms) + " ms, got " + DurationText(*ttl));
-    return spec.ttl_default_ms;
+  if (!IsValid(*ttl) || ms < low || ms > high) {
+    bad.Add("ttl", "must be " + std::to_string(low) + " ms .. " + std::to_string(high) +
+                       " ms, got " + DurationText(*ttl));
+    return usual;
   }
   return static_cast<uint64_t>(ms);
 }
@@ -73,6 +78,23 @@ uint32_t PageSize(uint32_t asked, Violations& bad) {
   constexpr uint32_t kDefaultPageSize = 100;
   if (asked > kMaxPageSize) bad.Add("page_size", OutOfRange(0, kMaxPageSize, asked));
   return asked == 0 ? kDefaultPageSize : asked;
+}
+
+uint32_t FirstOfPage(const std::string& token, const NamedPool& pool, Violations& bad) {
+  if (token.empty()) return 0;
+  uint32_t handle = 0;
+  const char* const end = token.data() + token.size();
+  const auto [stop, error] = std::from_chars(token.data(), end, handle);
+  if (error == std::errc() && stop == end && handle > 0 && handle < pool.capacity() &&
+      token == std::to_string(handle)) {
+    return handle;
+  }
+  constexpr std::size_t kShownBytes = 16;
+  bad.Add("page_token",
+          "must be a next_page_token of this pool, got " +
+              (token.size() <= kShownBytes ? '"' + token + '"'
+                                           : std::to_string(token.size()) + " bytes"));
+  return 0;
 }
 
 void CheckHolder(std::string_view holder, Violations& bad) {

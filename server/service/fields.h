@@ -20,7 +20,7 @@ namespace objpool::server {
 
 // The time asked for in milliseconds, rounded up; the pool's default when `ttl` is null. Out of the
 // pool's bounds, or no valid duration, it adds to `bad`.
-[[nodiscard]] uint64_t TtlMs(const google::protobuf::Duration* ttl, const PoolSpec& spec,
+[[nodiscard]] uint64_t TtlMs(const google::protobuf::Duration* ttl, const NamedPool& pool,
                              Violations& bad);
 
 // The time in milliseconds, rounded up, as long as a grant may have been held at most. Negative, or
@@ -35,6 +35,11 @@ void CheckFenceGiven(uint64_t fence, Violations& bad);
 // How many entries a page may have, out of 0 .. kMaxPageSize; beyond, it adds to `bad`.
 inline constexpr uint32_t kMaxPageSize = 1000;
 [[nodiscard]] uint32_t PageSize(uint32_t asked, Violations& bad);
+
+// The handle that a page begins with: the token is its number, so that a page is right whatever
+// happens between two calls.
+[[nodiscard]] uint32_t FirstOfPage(const std::string& token, const NamedPool& pool,
+                                   Violations& bad);
 
 // At most 64 bytes, no control characters. (That it is UTF-8 has been seen by the parser.)
 void CheckHolder(std::string_view holder, Violations& bad);

@@ -1,9 +1,7 @@
 // The questions of LeaseService: they read grants and change nothing.
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "pool/base/check.h"
@@ -54,25 +52,6 @@ v1::FenceState StateOf(lease::Outcome outcome) {
       return v1::FENCE_STATE_NEVER_GIVEN;
   }
   base::CheckFailed(__FILE__, __LINE__, "StateOf", "an outcome is one of those above");
-}
-
-// The token is the handle that the next page begins with, so that a page is right whatever begins
-// and ends between two calls.
-uint32_t FirstHandle(const std::string& token, const NamedPool& pool, Violations& bad) {
-  if (token.empty()) return 0;
-  uint32_t handle = 0;
-  const char* const end = token.data() + token.size();
-  const auto [stop, error] = std::from_chars(token.data(), end, handle);
-  if (error == std::errc() && stop == end && handle > 0 && handle < pool.capacity() &&
-      token == std::to_string(handle)) {
-    return handle;
-  }
-  constexpr std::size_t kShownBytes = 16;
-  bad.Add("page_token",
-          "must be a next_page_token of this pool, got " +
-              (token.size() <= kShownBytes ? '"' + token + '"'
-                                           : std::to_string(token.size()) + " bytes"));
-  return 0;
 }
 
 lease::GrantFilter ReadFilter(const v1::ListGrantsRequest& request, Violations& bad) {
@@ -137,7 +116,7 @@ Status LeaseService::ListGrants(const CallInfo& info, const v1::ListGrantsReques
   if (pool == nullptr) return error;
   Violations bad;
   const uint32_t size = PageSize(request.page_size(), bad);
-  const uint32_t first = FirstHandle(request.page_token(), *pool, bad);
+  const uint32_t first = FirstOfPage(request.page_token(), *pool, bad);
   const lease::GrantFilter filter = ReadFilter(request, bad);
   if (!bad.empty()) return bad.ToError();
 

@@ -69,8 +69,10 @@ HealthCheckResponse::ServingStatus HealthService::StateOf(std::string_view name)
   const bool known = name.empty() || std::ranges::find(services_, name) != services_.end() ||
                      (name.starts_with("pools/") && pools_.Find(name) != nullptr);
   if (!known) return HealthCheckResponse::SERVICE_UNKNOWN;
-  return serving_.load(std::memory_order_relaxed) ? HealthCheckResponse::SERVING
-                                                  : HealthCheckResponse::NOT_SERVING;
+  const NamedPool* const pool = name.starts_with("pools/") ? pools_.Find(name) : nullptr;
+  const bool serving =
+      serving_.load(std::memory_order_relaxed) && (pool == nullptr || !pool->leases->draining());
+  return serving ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 
 google::rpc::Status HealthService::Check(const CallInfo& /*info*/,

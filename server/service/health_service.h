@@ -2,7 +2,8 @@
 // pool
 // ("pools/NAME").
 //
-// A name is SERVING from the start until BeginShutdown, then NOT_SERVING. Any thread.
+// A name is SERVING from the start until BeginShutdown, then NOT_SERVING; a pool that drains is
+// NOT_SERVING too. Names of pools by workers only; the others by any thread.
 #pragma once
 
 #include <atomic>

@@ -13,6 +13,7 @@ namespace objpool::server {
 namespace {
 
 using google::rpc::Status;
+using lease::Disposition;
 using lease::GrantRef;
 using lease::kMaxBatch;
 using lease::Verdict;
@@ -88,11 +89,54 @@ uint64_t MaxWaitMs(const v1::LeaseRequest& request, Violations& bad) {
   return 0;
 }
 
+bool WantsDirty(const v1::LeaseRequest& request, Violations& bad) {
+  switch (request.state()) {
+    case v1::HANDLE_STATE_UNSPECIFIED:
+    case v1::HANDLE_STATE_FREE:
+      return false;
+    case v1::HANDLE_STATE_DIRTY:
+      return true;
+    default:
+      bad.Add("state", "must be HANDLE_STATE_FREE or HANDLE_STATE_DIRTY, got " +
+                           std::to_string(request.state()));
+      return false;
+  }
+}
+
+// How the items of a Return come back; empty when all are clean.
+std::span<const Disposition> ReadDispositions(const v1::ReturnRequest& request,
+                                              std::array<Disposition, kMaxBatch>& room,
+                                              Violations& bad) {
+  bool all_clean = true;
+  for (int i = 0; i < request.items_size() && i < static_cast<int>(kMaxBatch); ++i) {
+    Disposition& to = room[static_cast<std::size_t>(i)];
+    switch (request.items(i).disposition()) {
+      case v1::DISPOSITION_UNSPECIFIED:
+      case v1::DISPOSITION_CLEAN:
+        to = Disposition::kClean;
+        continue;
+      case v1::DISPOSITION_DIRTY:
+        to = Disposition::kDirty;
+        break;
+      case v1::DISPOSITION_BROKEN:
+        to = Disposition::kBroken;
+        break;
+      default:
+        bad.Add("items[" + std::to_string(i) + "].disposition",
+                "must be CLEAN, DIRTY or BROKEN, got " +
+                    std::to_string(request.items(i).disposition()));
+    }
+    all_clean = false;
+  }
+  return std::span(room).first(all_clean ? 0 : static_cast<std::size_t>(request.items_size()));
+}
+
 // What makes two requests the same, but for their id: all that the grants depend on.
 std::string ContentOf(const LeaseWaiting::Wish& wish, const std::string& holder) {
   const lease::Waiter& want = wish.waiter;
   return wish.pool.spec.name + "/" + std::to_string(want.count) + "/" +
-         std::to_string(want.min_count) + "/" + std::to_string(want.ttl_ms) + "/" + holder;
+         std::to_string(want.min_count) + "/" + std::to_string(want.ttl_ms) +
+         (want.dirty ? "/d/" : "/") + holder;
 }
 
 }  // namespace
@@ -104,18 +148,20 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   if (pool == nullptr) return error;
   Violations bad;
   const auto [count, min_count] = ReadCounts(request, *pool, bad);
-  const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, pool->spec, bad);
+  const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, bad);
   CheckHolder(request.holder(), bad);
   const uint64_t max_wait_ms = MaxWaitMs(request, bad);
   if (request.priority() >= lease::kPriorities) {
     bad.Add("priority", OutOfRange(0, lease::kPriorities - 1, request.priority()));
   }
+  const bool dirty = WantsDirty(request, bad);
   if (request.request_id().size() > kMaxRequestIdBytes) {
     bad.Add("request_id", "must be at most " + std::to_string(kMaxRequestIdBytes) + " bytes, got " +
                               std::to_string(request.request_id().size()));
   }
   if (!bad.empty()) return bad.ToError();
   if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
+  if (pool->leases->draining()) return PoolDraining(pool->spec.name);
   if (pool->spec.durable && state_lost_.load(std::memory_order_relaxed)) return StateLost();
   if (const uint64_t left_ms = pool->leases->GraceLeftMs(info.now); left_ms != 0) {
     return RestartGrace(pool->spec.name, left_ms);
@@ -126,6 +172,7 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   wish.waiter.min_count = min_count;
   wish.waiter.ttl_ms = ttl_ms;
   wish.waiter.priority = request.priority();
+  wish.waiter.dirty = dirty;
   if (request.request_id().empty()) return LeaseNow(info, wish, request.holder(), reply);
   wish.request =
       lease::HashRequest(secret_, request.request_id(), ContentOf(wish, request.holder()));
@@ -174,8 +221,9 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
   const lease::Waiter& want = wish.waiter;
   std::array<GrantRef, kMaxBatch> refs;
   const uint32_t granted = pool.Lease(
-      info.worker, {.min_count = want.min_count, .ttl_ms = want.ttl_ms, .holder = holder}, info.now,
-      std::span(refs).first(want.count));
+      info.worker,
+      {.min_count = want.min_count, .ttl_ms = want.ttl_ms, .holder = holder, .dirty = want.dirty},
+      info.now, std::span(refs).first(want.count));
   if (granted != 0) {
     const auto grants = std::span(refs).first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
@@ -208,11 +256,13 @@ Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& reque
     bad.Add("items[" + std::to_string(i) + "].grant", "is required");
     break;
   }
+  std::array<Disposition, kMaxBatch> dispositions;
+  const auto as = ReadDispositions(request, dispositions, bad);
   if (!bad.empty()) return bad.ToError();
 
   std::array<Verdict, kMaxBatch> verdicts;
   const auto out = std::span(verdicts).first(refs.size());
-  pool->leases->Return(info.worker, refs, info.now, out);
+  pool->leases->Return(info.worker, refs, info.now, out, as);
   return Answer(
       *pool, refs, out, info.now,
       [](std::size_t i) { return "items[" + std::to_string(i) + "].grant.handle"; },
@@ -230,7 +280,7 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
   Violations bad;
   std::array<GrantRef, kMaxBatch> room;
   const auto refs = ReadRefs("grants", request.grants(), ToRef, room, bad);
-  const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, pool->spec, bad);
+  const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, bad);
   if (!bad.empty()) return bad.ToError();
 
   std::array<Verdict, kMaxBatch> verdicts;

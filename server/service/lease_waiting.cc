@@ -123,7 +123,8 @@ void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool s
   for (std::size_t i = desk.calls.size(); i > 0; --i) {
     Call& call = *desk.calls[i - 1];
     const bool cancelled = call.call.cancelled();
-    if (!cancelled && !shutting_down && now < call.give_up_at) continue;
+    const bool draining = call.pool.leases->draining();
+    if (!cancelled && !shutting_down && !draining && now < call.give_up_at) continue;
     if (!call.pool.leases->StopWaiting(worker, call, now)) continue;  // its answer is in the inbox
     const std::unique_ptr<Call> removed = Remove(desk, call);
     Forget(*removed);
@@ -131,6 +132,8 @@ void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool s
       removed->call.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
     } else if (shutting_down) {
       removed->call.Finish(ToCallStatus(ShuttingDown()));
+    } else if (draining) {
+      removed->call.Finish(ToCallStatus(PoolDraining(removed->pool.spec.name)));
     } else {
       removed->call.Finish(ToCallStatus(
           WaitedTooLong(removed->pool.spec.name, removed->min_count, removed->max_wait_ms)));

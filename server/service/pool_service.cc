@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include "server/service/fields.h"
 
@@ -35,15 +37,9 @@ struct KindWriter {
   }
 };
 
-void Describe(const NamedPool& pool, v1::Pool& to) {
-  to.set_name("pools/" + pool.spec.name);
-  std::visit(KindWriter{pool, to}, pool.spec.kind);
-  to.set_capacity(pool.capacity());
-  to.set_free(pool.leases->pool().free());
-  to.set_leased(pool.leases->Totals().active());
-  SetDuration(pool.spec.ttl_min_ms, *to.mutable_ttl_min());
-  SetDuration(pool.spec.ttl_default_ms, *to.mutable_ttl_default());
-  SetDuration(pool.spec.ttl_max_ms, *to.mutable_ttl_max());
+v1::PoolState StateOf(const NamedPool& pool) {
+  if (pool.deleting.load(std::memory_order_relaxed)) return v1::POOL_STATE_DELETING;
+  return pool.leases->draining() ? v1::POOL_STATE_DRAINING : v1::POOL_STATE_ACTIVE;
 }
 
 void SetSteals(const SlotStats::ByDistance& counts, v1::StealsByDistance& to) {
@@ -71,12 +67,32 @@ void DescribeSlot(const Pool& pool, SlotId slot, v1::SlotStats& to) {
 
 }  // namespace
 
+void DescribePool(const NamedPool& pool, v1::Pool& to) {
+  to.set_name("pools/" + pool.spec.name);
+  std::visit(KindWriter{pool, to}, pool.spec.kind);
+  to.set_capacity(pool.capacity());
+  const lease::LeasePool::Census census = pool.leases->Counted();
+  to.set_free(census.free);
+  to.set_leased(census.leased);
+  to.set_dirty(census.dirty);
+  to.set_resting(census.resting);
+  to.set_quarantined(census.quarantined);
+  to.set_state(StateOf(pool));
+  to.set_waiters(pool.leases->LookAtWaiting().waiters);
+  to.set_durability(pool.spec.durable ? config::v1::DURABILITY_PROCESS
+                                      : config::v1::DURABILITY_VOLATILE);
+  SetDuration(pool.ttl_min_ms.load(std::memory_order_relaxed), *to.mutable_ttl_min());
+  SetDuration(pool.ttl_default_ms.load(std::memory_order_relaxed), *to.mutable_ttl_default());
+  SetDuration(pool.ttl_max_ms.load(std::memory_order_relaxed), *to.mutable_ttl_max());
+  SetDuration(pool.reuse_delay_ms.load(std::memory_order_relaxed), *to.mutable_reuse_delay());
+}
+
 Status PoolService::GetPool(const CallInfo& /*info*/, const v1::GetPoolRequest& request,
                             v1::GetPoolResponse& reply) {
   Status error;
   const NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
   if (pool == nullptr) return error;
-  Describe(*pool, *reply.mutable_pool());
+  DescribePool(*pool, *reply.mutable_pool());
   return {};
 }
 
@@ -91,11 +107,15 @@ Status PoolService::ListPools(const CallInfo& /*info*/, const v1::ListPoolsReque
                               " bytes, got " + std::to_string(request.page_token().size()));
   }
   if (!bad.empty()) return bad.ToError();
-  const auto pools = pools_.pools();
-  auto at = std::ranges::upper_bound(pools, request.page_token(), {},
-                                     [](const NamedPool& pool) { return pool.spec.name; });
-  for (uint32_t i = 0; i < size && at != pools.end(); ++i, ++at) Describe(*at, *reply.add_pools());
-  if (at != pools.end()) reply.set_next_page_token((at - 1)->spec.name);
+  const PoolSet::Held held = pools_.pools();
+  const std::vector<NamedPool*>& pools = held.list();
+  auto at = std::ranges::upper_bound(pools, request.page_token(), {}, [](const NamedPool* pool) {
+    return std::string_view(pool->spec.name);
+  });
+  for (uint32_t i = 0; i < size && at != pools.end(); ++i, ++at) {
+    DescribePool(**at, *reply.add_pools());
+  }
+  if (at != pools.end()) reply.set_next_page_token((*(at - 1))->spec.name);
   return {};
 }
 
@@ -156,6 +176,8 @@ void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "RevokeGrant",
               TypedHandler<v1::RevokeGrantRequest, v1::RevokeGrantResponse>(
                   pools_.clock(), workers, std::bind_front(&PoolService::RevokeGrant, this)));
+  AddAdminTo(methods, workers);
+  AddHandlesTo(methods, workers);
 }
 
 }  // namespace objpool::server

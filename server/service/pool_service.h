@@ -1,8 +1,13 @@
 // PoolService: the control plane of the API.
 #pragma once
 
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
 #include "objpool/v1/pool_service.pb.h"
 #include "server/rpc/method_table.h"
+#include "server/service/pool_changes.h"
 #include "server/service/pool_set.h"
 #include "server/service/typed_handler.h"
 
@@ -10,8 +15,9 @@ namespace objpool::server {
 
 class PoolService {
  public:
-  // `pools` must outlive the service.
-  explicit PoolService(PoolSet& pools) : pools_(pools) {}
+  // Both must outlive the service.
+  PoolService(PoolSet& pools, PoolChanges& changes, bool has_state_dir)
+      : pools_(pools), changes_(changes), has_state_dir_(has_state_dir) {}
 
   void AddTo(rpc::MethodTable& methods, uint32_t workers);
 
@@ -27,8 +33,52 @@ class PoolService {
                                                 const v1::RevokeGrantRequest& request,
                                                 v1::RevokeGrantResponse& reply);
 
+  // pool_admin.cc
+  [[nodiscard]] std::optional<google::rpc::Status> CreatePool(const CallInfo& info,
+                                                              const v1::CreatePoolRequest& request,
+                                                              v1::CreatePoolResponse& reply);
+  [[nodiscard]] google::rpc::Status UpdatePool(const CallInfo& info,
+                                               const v1::UpdatePoolRequest& request,
+                                               v1::UpdatePoolResponse& reply);
+  [[nodiscard]] google::rpc::Status DrainPool(const CallInfo& info,
+                                              const v1::DrainPoolRequest& request,
+                                              v1::DrainPoolResponse& reply);
+  [[nodiscard]] google::rpc::Status ResumePool(const CallInfo& info,
+                                               const v1::ResumePoolRequest& request,
+                                               v1::ResumePoolResponse& reply);
+  [[nodiscard]] google::rpc::Status DeletePool(const CallInfo& info,
+                                               const v1::DeletePoolRequest& request,
+                                               v1::DeletePoolResponse& reply);
+
+  // pool_handles.cc
+  [[nodiscard]] google::rpc::Status GetHandle(const CallInfo& info,
+                                              const v1::GetHandleRequest& request,
+                                              v1::GetHandleResponse& reply);
+  [[nodiscard]] google::rpc::Status ListHandles(const CallInfo& info,
+                                                const v1::ListHandlesRequest& request,
+                                                v1::ListHandlesResponse& reply);
+  [[nodiscard]] google::rpc::Status QuarantineHandle(const CallInfo& info,
+                                                     const v1::QuarantineHandleRequest& request,
+                                                     v1::QuarantineHandleResponse& reply);
+  [[nodiscard]] google::rpc::Status ReinstateHandle(const CallInfo& info,
+                                                    const v1::ReinstateHandleRequest& request,
+                                                    v1::ReinstateHandleResponse& reply);
+  [[nodiscard]] google::rpc::Status AuditPool(const CallInfo& info,
+                                              const v1::AuditPoolRequest& request,
+                                              v1::AuditPoolResponse& reply);
+
  private:
+  void AddAdminTo(rpc::MethodTable& methods, uint32_t workers);
+  void AddHandlesTo(rpc::MethodTable& methods, uint32_t workers);
+  void SetDraining(NamedPool& pool, bool draining);
+
   PoolSet& pools_;
+  PoolChanges& changes_;
+  const bool has_state_dir_;
+  std::mutex admin_lock_;  // of those who change a pool
 };
+
+// The pool as it is now.
+void DescribePool(const NamedPool& pool, v1::Pool& to);
 
 }  // namespace objpool::server

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <utility>
-#include <variant>
+
+#include "pool/base/check.h"
 
 namespace objpool::server {
 namespace {
@@ -13,102 +14,48 @@ constexpr lease::BootMs kRoundMs = 20;
 // Pools, or pieces of a large one, in a turn: some ten microseconds of a worker's time.
 constexpr int kSweepsPerTurn = 8;
 
-uint32_t CapacityOf(const PoolSpec& spec) {
-  struct {
-    uint32_t operator()(const IdsSpec& ids) const { return ids.count; }
-    uint32_t operator()(const LabelsSpec& labels) const {
-      return static_cast<uint32_t>(labels.labels.size());
-    }
-    uint32_t operator()(const BuffersSpec& buffers) const { return buffers.count; }
-  } count;
-  return std::visit(count, spec.kind);
-}
-
-// What grants of the pool mean, in full: a file of one meaning is of no use to another.
-std::string Describe(const PoolSpec& spec) {
-  struct {
-    std::string operator()(const IdsSpec& ids) const {
-      return "ids from " + std::to_string(ids.first);
-    }
-    std::string operator()(const LabelsSpec& labels) const {
-      std::string text = "labels";
-      for (const std::string& label : labels.labels) text.append(" \"").append(label).append("\"");
-      return text;
-    }
-    std::string operator()(const BuffersSpec& buffers) const {
-      return "buffers of " + std::to_string(buffers.size_bytes) + " bytes";
-    }
-  } describe;
-  return std::visit(describe, spec.kind);
-}
-
-// Opens the pool's file and takes up what an earlier server left in it.
-bool OpenFile(NamedPool& pool, const PoolSet::Options& set, lease::LeasePool::Options& options,
-              std::string& why) {
-  const uint32_t capacity = options.pool.capacity;
-  pool.file = store::PoolFile::Open(
-      set.state->path(),
-      {.name = pool.spec.name, .capacity = capacity, .description = Describe(pool.spec)},
-      lease::LeaseTable::RecordBytes(capacity), why);
-  if (pool.file == nullptr) return false;
-  lease::LeaseTable::Recovery found;
-  if (!pool.file->fresh()) {
-    found = lease::LeaseTable::Recover(pool.file->records(), capacity, set.now);
-  }
-  options.id = 0;  // the secret is the pool's own
-  options.secret = pool.file->secret();
-  options.records = pool.file->records();
-  options.first_fence = pool.file->BeginEpoch(found.highest_fence);
-  options.grace_until = pool.file->fresh() ? 0 : set.state->GraceUntil(pool.spec.ttl_max_ms);
-  return true;
-}
-
-bool MakePool(NamedPool& pool, const PoolSet::Options& set, lease::LeasePool::Options options,
-              std::string& why) {
-  const auto* const buffers = std::get_if<BuffersSpec>(&pool.spec.kind);
-  options.pool.capacity = CapacityOf(pool.spec);
-  if (pool.spec.durable && !OpenFile(pool, set, options, why)) return false;
-  options.pool.return_home = buffers != nullptr;
-  pool.leases = lease::LeasePool::Create(options, why);
-  if (pool.leases == nullptr) return false;
-  if (buffers == nullptr) return true;
-  pool.memory = ObjectMemory::Create({.capacity = buffers->count,
-                                      .size_bytes = buffers->size_bytes,
-                                      .shared = true,
-                                      .slots = options.pool.slots},
-                                     why);
-  return pool.memory != nullptr;
-}
-
 }  // namespace
 
-std::unique_ptr<PoolSet> PoolSet::Create(const std::vector<PoolSpec>& specs,
-                                         const Options& set_options, std::string& why) {
-  std::unique_ptr<PoolSet> set(new PoolSet(set_options.clock));
-  lease::LeasePool::Options options;
-  options.secret = lease::RandomSecret();
-  options.first_fence = set_options.first_fence;
-  options.on_served = set_options.on_served;
-  options.pool.slots = set_options.slots;
-  set->pools_.reserve(specs.size());
+PoolSet::PoolSet(const Options& options)
+    : clock_(options.clock), maker_(options.maker), desks_(options.maker.slots->slots()) {}
+
+PoolSet::~PoolSet() = default;
+
+std::unique_ptr<PoolSet> PoolSet::Create(const std::vector<PoolSpec>& specs, const Options& options,
+                                         std::string& why) {
+  std::unique_ptr<PoolSet> set(new PoolSet(options));
+  std::vector<NamedPool*> pools;
   for (const PoolSpec& spec : specs) {
-    NamedPool& pool = set->pools_.emplace_back();
-    pool.spec = spec;
-    ++options.id;
-    if (!MakePool(pool, set_options, options, why)) {
+    auto pool = set->maker_.Make(spec, options.now, why);
+    if (pool == nullptr) {
       why = "pool " + spec.name + ": " + why;
       return nullptr;
     }
+    set->engine_ = pool->leases->pool().engine();
+    pools.push_back(pool.get());
+    set->pools_.push_back(std::move(pool));
   }
-  std::ranges::sort(set->pools_, {}, [](const NamedPool& pool) { return pool.spec.name; });
-  for (NamedPool& pool : set->pools_) set->by_name_.emplace(pool.spec.name, &pool);
-  set->rounds_.resize(set_options.slots->slots());
+  set->Publish(std::move(pools));
   return set;
+}
+
+// Behind the life lock, or while there is nobody else.
+void PoolSet::Publish(std::vector<NamedPool*> pools) {
+  auto next = std::make_unique<View>();
+  next->id = ++views_;
+  next->pools = std::move(pools);
+  std::ranges::sort(next->pools, {}, [](const NamedPool* pool) { return pool->spec.name; });
+  for (NamedPool* const pool : next->pools) next->by_name.emplace(pool->spec.name, pool);
+  view_.store(next.get(), std::memory_order_release);  // R1 -> A1
+  const uint64_t generation = NextGeneration();
+  if (current_ != nullptr) old_views_.emplace_back(generation, std::move(current_));
+  current_ = std::move(next);
+  std::erase_if(old_views_, [this](const auto& old) { return AllPassed(old.first); });
 }
 
 uint64_t PoolSet::memory_bytes() const {
   uint64_t sum = 0;
-  for (const NamedPool& pool : pools_) {
+  for (const NamedPool& pool : pools()) {
     sum += uint64_t{pool.capacity()} * lease::LeasePool::kBytesPerHandle;
     if (pool.memory != nullptr) sum += pool.memory->mapped_bytes();
   }
@@ -116,7 +63,7 @@ uint64_t PoolSet::memory_bytes() const {
 }
 
 bool PoolSet::Attach(SlotId worker, std::string& why) {
-  for (const NamedPool& pool : pools_) {
+  for (NamedPool& pool : pools()) {
     if ((pool.memory == nullptr || pool.memory->Attach(worker)) && pool.leases->Attach(worker)) {
       continue;
     }
@@ -127,29 +74,110 @@ bool PoolSet::Attach(SlotId worker, std::string& why) {
   return true;
 }
 
+bool PoolSet::Turn(SlotId worker, lease::BootMs now) {
+  Desk& desk = desks_[worker];
+  if (offers_.load(std::memory_order_acquire) != desk.joined) Join(worker);
+  const bool more = Sweep(worker, now);
+  // The sweep's place is a number; the view itself may be gone when the next turn begins.
+  desk.passed.store(generation_.load(std::memory_order_acquire), std::memory_order_release);  // R2
+  return more;
+}
+
+std::shared_ptr<PoolSet::Joining> PoolSet::Offer(std::unique_ptr<NamedPool> pool) {
+  const auto workers = static_cast<uint32_t>(desks_.size());
+  auto joining = std::make_shared<Joining>(std::move(pool), workers);
+  const std::scoped_lock lock(join_lock_);
+  joining_.push_back(joining);
+  offers_.fetch_add(1, std::memory_order_release);
+  return joining;
+}
+
+// The last one to join lets everybody see the pool.
+void PoolSet::Join(SlotId worker) {
+  Desk& desk = desks_[worker];
+  std::vector<std::shared_ptr<Joining>> mine;
+  {
+    const std::scoped_lock lock(join_lock_);
+    const uint64_t offers = offers_.load(std::memory_order_relaxed);
+    // Those that are over were taken out, so the new ones are the last of the list.
+    const uint64_t fresh = std::min<uint64_t>(offers - desk.joined, joining_.size());
+    mine.assign(joining_.end() - static_cast<std::ptrdiff_t>(fresh), joining_.end());
+    desk.joined = offers;
+  }
+  for (const std::shared_ptr<Joining>& joining : mine) {
+    NamedPool& pool = *joining->pool_;
+    if ((pool.memory != nullptr && !pool.memory->Attach(worker)) || !pool.leases->Attach(worker)) {
+      joining->failed_.store(true, std::memory_order_relaxed);
+    }
+    if (joining->left_.fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+    if (!joining->failed_.load(std::memory_order_relaxed)) {
+      const std::scoped_lock lock(life_lock_);
+      std::vector<NamedPool*> pools = current_->pools;
+      pools.push_back(&pool);
+      pools_.push_back(std::move(joining->pool_));
+      Publish(std::move(pools));
+    }
+    const std::scoped_lock lock(join_lock_);
+    std::erase(joining_, joining);
+    joining->over_.store(true, std::memory_order_release);
+  }
+}
+
+uint64_t PoolSet::Withdraw(NamedPool& pool) {
+  const std::scoped_lock lock(life_lock_);
+  std::vector<NamedPool*> pools = current_->pools;
+  std::erase(pools, &pool);
+  Publish(std::move(pools));
+  return NextGeneration();
+}
+
+void PoolSet::Destroy(NamedPool& pool) {
+  const std::scoped_lock lock(life_lock_);
+  const auto erased = std::erase_if(pools_, [&](const auto& each) { return each.get() == &pool; });
+  OBJPOOL_CHECK(erased == 1, "a pool is destroyed once");
+}
+
+bool PoolSet::AllPassed(uint64_t generation) const {
+  return std::ranges::all_of(desks_, [generation](const Desk& desk) {
+    return desk.passed.load(std::memory_order_acquire) >= generation;  // A2 <- R2
+  });
+}
+
 bool PoolSet::Sweep(SlotId worker, lease::BootMs now) {
-  Round& round = rounds_[worker];
-  if (!round.running) {
-    if (now < round.next_at) return false;
-    round = {.running = true, .pool = 0, .next_at = now + kRoundMs};
+  Desk& desk = desks_[worker];
+  const View& all = view();
+  if (!desk.running || desk.swept != all.id) {
+    if (!desk.running && now < desk.next_at) return false;
+    desk.running = !all.pools.empty();
+    desk.pool = 0;
+    desk.swept = all.id;
+    desk.next_at = now + kRoundMs;
   }
-  for (int i = 0; i < kSweepsPerTurn && round.running; ++i) {
-    const bool whole = pools_[round.pool].leases->Sweep(worker, now);
-    if (whole && ++round.pool == pools_.size()) round.running = false;
+  for (int i = 0; i < kSweepsPerTurn && desk.running; ++i) {
+    const bool whole = all.pools[desk.pool]->leases->Sweep(worker, now);
+    if (whole && ++desk.pool == all.pools.size()) desk.running = false;
   }
-  return round.running;
+  return desk.running;
 }
 
 bool PoolSet::Sync(std::string& why) const {
-  return std::ranges::all_of(
-      pools_, [&](const NamedPool& pool) { return pool.file == nullptr || pool.file->Sync(why); });
+  const Held held = pools();
+  return std::ranges::all_of(held.list(), [&](const NamedPool* pool) {
+    return pool->file == nullptr || pool->file->Sync(why);
+  });
 }
 
-NamedPool* PoolSet::Find(std::string_view name) {
+PoolSet::Held PoolSet::pools() const {
+  std::shared_lock lock(life_lock_);
+  return {std::move(lock), current_->pools};
+}
+
+NamedPool* PoolSet::Find(std::string_view name) const {
   constexpr std::string_view kPrefix = "pools/";
   if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
-  const auto at = by_name_.find(name);
-  return at == by_name_.end() ? nullptr : at->second;
+  const auto& by_name = view().by_name;
+  const auto at = by_name.find(name);
+  return at == by_name.end() ? nullptr : at->second;
 }
 
 }  // namespace objpool::server

@@ -1,6 +1,7 @@
 #include "server/store/pool_file.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -19,6 +20,15 @@ uint64_t SumOf(std::string_view text) {
 template <std::size_t kBytes>
 void CopyText(std::string_view from, std::array<char, kBytes>& to) {
   std::ranges::copy(from.substr(0, kBytes - 1), to.begin());
+}
+
+// Where the epochs of a new file begin: above those of an earlier file of the same pool, which began
+// a second or more before for each start that it saw, so that fences rise over that too.
+uint64_t SecondsSince2020() {
+  constexpr int64_t kYear2020 = 1'577'836'800;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const int64_t seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count() - kYear2020;
+  return static_cast<uint64_t>(std::clamp<int64_t>(seconds, 0, int64_t{1} << 31));
 }
 
 constexpr const char* kWhatToDo =
@@ -52,6 +62,7 @@ void PoolFile::Begin(const PoolIdentity& identity, std::size_t record_bytes) {
   header_.capacity = identity.capacity;
   header_.record_bytes = record_bytes;
   header_.description_sum = SumOf(identity.description);
+  header_.epoch = SecondsSince2020();
   header_.secret = lease::RandomSecret();
   CopyText(identity.name, header_.name);
   CopyText(identity.description, header_.description);
@@ -80,6 +91,11 @@ bool PoolFile::Check(const PoolIdentity& identity, std::size_t record_bytes, std
     return true;
   }
   return false;
+}
+
+void PoolFile::SetDraining(bool draining) {
+  header_.draining = draining ? 1 : 0;
+  Twin<Header>(file_->bytes().first(kHeaderBytes)).Write(header_);
 }
 
 uint64_t PoolFile::BeginEpoch(uint64_t highest_fence) {

@@ -42,6 +42,10 @@ class PoolFile {
   [[nodiscard]] const lease::Secret& secret() const { return header_.secret; }
   [[nodiscard]] const std::string& path() const { return file_->path(); }
 
+  // Whether the pool was draining when somebody last said so, over restarts.
+  [[nodiscard]] bool draining() const { return header_.draining != 0; }
+  void SetDraining(bool draining);
+
   // Begins the epoch after those of all earlier opens and of `highest_fence`. The fence to go on
   // from.
   [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence);
@@ -61,6 +65,7 @@ class PoolFile {
     uint64_t record_bytes = 0;
     uint64_t description_sum = 0;  // checksum of PoolIdentity::description
     uint64_t epoch = 0;
+    uint64_t draining = 0;
     lease::Secret secret{};
     std::array<char, 64> name{};
     std::array<char, 256> description{};  // its beginning, for people

@@ -24,6 +24,7 @@ sys.path.insert(0, str(PYTHON_DIR))
 import grpc  # noqa: E402
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
+from objpool.config.v1 import server_config_pb2  # noqa: E402, F401
 from objpool.v1 import grant_pb2, lease_service_pb2, pool_service_pb2  # noqa: E402
 from objpool.v1 import lease_service_pb2_grpc, pool_service_pb2_grpc  # noqa: E402
 
@@ -127,7 +128,10 @@ class Api:
         self.messages = Messages()
         self._methods = {name: getattr(stub, name) for stub, names in (
             (leases, ("Lease", "Return", "Renew", "GetGrant", "CheckFence", "ListGrants")),
-            (pools, ("GetPool", "ListPools", "GetPoolStats", "RevokeGrant"))) for name in names}
+            (pools, ("GetPool", "ListPools", "GetPoolStats", "RevokeGrant", "CreatePool",
+                     "UpdatePool", "DrainPool", "ResumePool", "DeletePool", "GetHandle",
+                     "ListHandles", "QuarantineHandle", "ReinstateHandle", "AuditPool")))
+            for name in names}
 
     def __enter__(self):
         return self

@@ -1,0 +1,142 @@
+// PoolService: pools that are made, changed and ended while the server serves.
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "server/config/check.h"
+#include "server/config/file.h"
+#include "server/service/fields.h"
+#include "server/service/pool_service.h"
+#include "server/service/pool_watch.h"
+
+namespace objpool::server {
+namespace {
+
+using google::rpc::Status;
+
+constexpr const char* kService = "objpool.v1.PoolService";
+
+// What the configuration's checks found, as errors of fields.
+Status ToError(const ConfigErrors& errors) {
+  Violations bad;
+  for (const ConfigErrors::Fault& fault : errors.faults()) {
+    bad.Add(fault.key.starts_with('.') ? fault.key.substr(1) : fault.key, fault.what);
+  }
+  return bad.ToError();
+}
+
+}  // namespace
+
+std::optional<Status> PoolService::CreatePool(const CallInfo& info,
+                                              const v1::CreatePoolRequest& request,
+                                              v1::CreatePoolResponse& /*reply*/) {
+  ConfigErrors errors;
+  const PoolSpec spec = CheckPool(request.pool(), has_state_dir_, "pool", errors);
+  if (!errors.empty()) return ToError(errors);
+  return changes_.Create(info, spec,
+                         [](rpc::UnaryCall& call, const Status& error, const NamedPool* pool) {
+                           if (error.code() != 0) {
+                             call.Finish(ToCallStatus(error));
+                             return;
+                           }
+                           v1::CreatePoolResponse reply;
+                           if (pool != nullptr)
+                             DescribePool(*pool, *reply.mutable_pool());  // else deleted already
+                           FinishWith(call, reply);
+                         });
+}
+
+Status PoolService::UpdatePool(const CallInfo& /*info*/, const v1::UpdatePoolRequest& request,
+                               v1::UpdatePoolResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
+  if (pool == nullptr) return error;
+  const std::scoped_lock lock(admin_lock_);
+  if (pool->deleting.load(std::memory_order_relaxed)) return PoolDeleting(pool->spec.name);
+  // The rules are those of the configuration.
+  config::v1::PoolConfig wanted = ToMessage(pool->spec);
+  const auto now_ms = [](const std::atomic<uint32_t>& ms) {
+    google::protobuf::Duration duration;
+    SetDuration(ms.load(std::memory_order_relaxed), duration);
+    return duration;
+  };
+  *wanted.mutable_ttl_min() = request.has_ttl_min() ? request.ttl_min() : now_ms(pool->ttl_min_ms);
+  *wanted.mutable_ttl_default() =
+      request.has_ttl_default() ? request.ttl_default() : now_ms(pool->ttl_default_ms);
+  *wanted.mutable_ttl_max() = request.has_ttl_max() ? request.ttl_max() : now_ms(pool->ttl_max_ms);
+  *wanted.mutable_reuse_delay() =
+      request.has_reuse_delay() ? request.reuse_delay() : now_ms(pool->reuse_delay_ms);
+  ConfigErrors errors;
+  const PoolSpec spec = CheckPool(wanted, has_state_dir_, "", errors);
+  if (!errors.empty()) return ToError(errors);
+  if (std::string why; !changes_.Keep(spec, why)) return StateUnusable(spec.name, why);
+  pool->ttl_min_ms.store(spec.ttl_min_ms, std::memory_order_relaxed);
+  pool->ttl_default_ms.store(spec.ttl_default_ms, std::memory_order_relaxed);
+  pool->ttl_max_ms.store(spec.ttl_max_ms, std::memory_order_relaxed);
+  pool->reuse_delay_ms.store(spec.reuse_delay_ms, std::memory_order_relaxed);
+  pool->leases->SetRest(spec.reuse_delay_ms);
+  DescribePool(*pool, *reply.mutable_pool());
+  return {};
+}
+
+// Behind the lock of those who change pools.
+void PoolService::SetDraining(NamedPool& pool, bool draining) {
+  if (pool.file != nullptr && pool.file->draining() != draining) pool.file->SetDraining(draining);
+  pool.leases->SetDraining(draining);
+}
+
+Status PoolService::DrainPool(const CallInfo& /*info*/, const v1::DrainPoolRequest& request,
+                              v1::DrainPoolResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
+  if (pool == nullptr) return error;
+  const std::scoped_lock lock(admin_lock_);
+  SetDraining(*pool, true);
+  DescribePool(*pool, *reply.mutable_pool());
+  return {};
+}
+
+Status PoolService::ResumePool(const CallInfo& /*info*/, const v1::ResumePoolRequest& request,
+                               v1::ResumePoolResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
+  if (pool == nullptr) return error;
+  const std::scoped_lock lock(admin_lock_);
+  if (pool->deleting.load(std::memory_order_relaxed)) return PoolDeleting(pool->spec.name);
+  SetDraining(*pool, false);
+  DescribePool(*pool, *reply.mutable_pool());
+  return {};
+}
+
+Status PoolService::DeletePool(const CallInfo& /*info*/, const v1::DeletePoolRequest& request,
+                               v1::DeletePoolResponse& reply) {
+  Status error;
+  NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
+  if (pool == nullptr) return error;
+  const std::scoped_lock lock(admin_lock_);
+  changes_.Delete(*pool);
+  DescribePool(*pool, *reply.mutable_pool());
+  return {};
+}
+
+void PoolService::AddAdminTo(rpc::MethodTable& methods, uint32_t workers) {
+  methods.Add(kService, "CreatePool",
+              TypedHandler<v1::CreatePoolRequest, v1::CreatePoolResponse>(
+                  pools_.clock(), workers, std::bind_front(&PoolService::CreatePool, this)));
+  methods.Add(kService, "UpdatePool",
+              TypedHandler<v1::UpdatePoolRequest, v1::UpdatePoolResponse>(
+                  pools_.clock(), workers, std::bind_front(&PoolService::UpdatePool, this)));
+  methods.Add(kService, "DrainPool",
+              TypedHandler<v1::DrainPoolRequest, v1::DrainPoolResponse>(
+                  pools_.clock(), workers, std::bind_front(&PoolService::DrainPool, this)));
+  methods.Add(kService, "ResumePool",
+              TypedHandler<v1::ResumePoolRequest, v1::ResumePoolResponse>(
+                  pools_.clock(), workers, std::bind_front(&PoolService::ResumePool, this)));
+  methods.Add(kService, "DeletePool",
+              TypedHandler<v1::DeletePoolRequest, v1::DeletePoolResponse>(
+                  pools_.clock(), workers, std::bind_front(&PoolService::DeletePool, this)));
+  methods.Add(kService, "WatchPool",
+              [this](rpc::StreamCall& call) { return WatchPool(pools_, call); });
+}
+
+}  // namespace objpool::server

@@ -1,0 +1,45 @@
+// PoolMaker: makes the pools of a server, each from what the configuration says of it.
+//
+// Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "server/config/config.h"
+#include "server/lease/lease_pool.h"
+#include "server/service/named_pool.h"
+#include "server/store/state_dir.h"
+
+namespace objpool::server {
+
+class PoolMaker {
+ public:
+  struct Options {
+    std::shared_ptr<const SlotMap> slots;
+    // For durable pools. Outlives the pools. Null when there are none.
+    store::StateDir* state = nullptr;
+    std::function<void(lease::Waiter&)> on_served;  // see LeasePool::Options
+  };
+  explicit PoolMaker(const Options& options) : options_(options), secret_(lease::RandomSecret()) {}
+
+  // Without handles: each worker attaches its share. `now` is by the lease clock. Null, with `why`,
+  // when memory runs out or the pool's file cannot be used.
+  [[nodiscard]] std::unique_ptr<NamedPool> Make(const PoolSpec& spec, lease::BootMs now,
+                                                std::string& why);
+  // Memory that the workers will fill, in bytes, buffers aside where it is not known yet.
+  [[nodiscard]] static uint64_t MemoryBytes(const PoolSpec& spec);
+  [[nodiscard]] const SlotMap& slots() const { return *options_.slots; }
+
+ private:
+  [[nodiscard]] bool OpenFile(NamedPool& pool, lease::BootMs now,
+                              lease::LeasePool::Options& options, std::string& why) const;
+
+  const Options options_;
+  const lease::Secret secret_;  // of pools that have none of their own
+  uint32_t next_id_ = 1;
+};
+
+}  // namespace objpool::server
