@@ -15,8 +15,8 @@
 // that is leased is condemned: it is quarantined when its grant ends. The race of that is that of
 // waiters, with the same fences.
 //
-// Threads: Attach, Lease, Return, Renew, Revoke, Reinstate and Sweep take the worker that calls, which must be
-// the one thread that owns that slot. The others by any thread. Time is an argument.
+// Threads: Attach, Lease, Return, Renew, Revoke, Reinstate and Sweep take the worker that calls,
+// which must be the one thread that owns that slot. The others by any thread. Time is an argument.
 #pragma once
 
 #include <array>

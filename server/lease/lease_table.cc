@@ -307,7 +307,8 @@ LeaseTable::SweepResult LeaseTable::Sweep(SlotId worker, Share range, BootMs now
 
 // Whether a resting handle can go. Who is not ready is asked again at the next round.
 bool LeaseTable::RestIsOver(SlotId worker, Handle handle, LeaseWord word, BootMs now) const {
-  return word.time() + rest_ms_.load(std::memory_order_relaxed) <= now && (!is_ready_ || is_ready_(worker, handle));
+  return word.time() + rest_ms_.load(std::memory_order_relaxed) <= now &&
+         (!is_ready_ || is_ready_(worker, handle));
 }
 
 // Returns whether the block still has grants or rests, as far as it was looked at.

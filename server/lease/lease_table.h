@@ -20,9 +20,9 @@
 //   R3  Grant stores the details              pairs with  A3  Look loads them: having seen a later
 //       grant's details, it sees the word changed too, and does not believe them
 //   R4  Grant, and an end that begins a rest, looks at the block's mark after the word, and sets it
-//       where it is not set    pairs with  A4  the sweeper's clearing swap, before it looks at words.
-//       All four are seq_cst: a thread that found the mark still set, and a sweeper that did not
-//       see the word, would each come before the other.
+//       where it is not set    pairs with  A4  the sweeper's clearing swap, before it looks at
+//       words. All four are seq_cst: a thread that found the mark still set, and a sweeper that did
+//       not see the word, would each come before the other.
 //
 // Progress: Grant and Look's single try are wait-free; Return, Renew, Revoke and Check are
 // lock-free (a failed swap means that somebody else's succeeded). Threads: any, with the rules

@@ -52,8 +52,8 @@ class PoolSet {
   // Makes the worker's share of every pool, from the worker's thread, before its first turn.
   [[nodiscard]] bool Attach(SlotId worker, std::string& why);
   // At the end of each of the worker's turns: makes its share of pools that are offered; takes back
-  // what has expired in its shares, a little at each turn, and a whole round every 20 ms or so. True
-  // when the round is not done.
+  // what has expired in its shares, a little at each turn, and a whole round every 20 ms or so.
+  // True when the round is not done.
   [[nodiscard]] bool Turn(SlotId worker, lease::BootMs now);
 
   // How slots keep their owner and thieves apart, in all pools of this process.

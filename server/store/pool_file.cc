@@ -22,8 +22,8 @@ void CopyText(std::string_view from, std::array<char, kBytes>& to) {
   std::ranges::copy(from.substr(0, kBytes - 1), to.begin());
 }
 
-// Where the epochs of a new file begin: above those of an earlier file of the same pool, which began
-// a second or more before for each start that it saw, so that fences rise over that too.
+// Where the epochs of a new file begin: above those of an earlier file of the same pool, which
+// began a second or more before for each start that it saw, so that fences rise over that too.
 uint64_t SecondsSince2020() {
   constexpr int64_t kYear2020 = 1'577'836'800;
   const auto now = std::chrono::system_clock::now().time_since_epoch();

@@ -4,7 +4,7 @@ import signal
 import tempfile
 import unittest
 
-from objpool_testing import (Api, Server, grant_pb2, lease_service_pb2, pool_service_pb2, refused,
+from objpool_testing import (Api, Server, grant_pb2, lease_service_pb2, pool_handles_pb2, refused,
                              wait_until)
 
 CONFIG = """
@@ -26,7 +26,7 @@ class HandlesTest(unittest.TestCase):
 
     def tearDown(self):
         for name in ("ids", "ports", "shaky"):
-            reply = self.api.call("AuditPool", pool_service_pb2.AuditPoolRequest(pool=name))
+            reply = self.api.call("AuditPool", pool_handles_pb2.AuditPoolRequest(pool=name))
             self.assertTrue(reply.consistent, list(reply.differences))
             self.assertEqual(
                 self.server.metrics().sum("objpool_pool_unaccounted_handles", pool=name), 0)
@@ -36,7 +36,7 @@ class HandlesTest(unittest.TestCase):
         return self.api.call("Return", lease_service_pb2.ReturnRequest(pool=pool, items=[item]))
 
     def on_handle(self, method, handle, pool="ids"):
-        request = getattr(pool_service_pb2, f"{method}HandleRequest")(pool=pool, handle=handle)
+        request = getattr(pool_handles_pb2, f"{method}HandleRequest")(pool=pool, handle=handle)
         return self.api.call(f"{method}Handle", request).handle
 
     def state(self, handle, pool="ids"):
@@ -101,7 +101,7 @@ class HandlesTest(unittest.TestCase):
         self.assertEqual(self.state(ref.handle), "QUARANTINED")
         self.server.stop(signal.SIGKILL)
         self.serve()
-        request = pool_service_pb2.ListHandlesRequest(
+        request = pool_handles_pb2.ListHandlesRequest(
             pool="ids", state=grant_pb2.HANDLE_STATE_QUARANTINED)
         listed = [handle.handle for handle in self.api.call("ListHandles", request).handles]
         self.assertEqual(listed, sorted([1, ref.handle]))
@@ -125,7 +125,7 @@ class HandlesTest(unittest.TestCase):
         seen = []
         token = ""
         while True:
-            page = self.api.call("ListHandles", pool_service_pb2.ListHandlesRequest(
+            page = self.api.call("ListHandles", pool_handles_pb2.ListHandlesRequest(
                 pool="ids", page_size=3, page_token=token))
             seen += [(handle.handle, handle.id) for handle in page.handles]
             token = page.next_page_token
@@ -137,11 +137,11 @@ class HandlesTest(unittest.TestCase):
         for method, request in (
                 ("Lease", lease_service_pb2.LeaseRequest(
                     pool="ids", state=grant_pb2.HANDLE_STATE_RESTING)),
-                ("GetHandle", pool_service_pb2.GetHandleRequest(pool="ids", handle=4)),
-                ("QuarantineHandle", pool_service_pb2.QuarantineHandleRequest(
+                ("GetHandle", pool_handles_pb2.GetHandleRequest(pool="ids", handle=4)),
+                ("QuarantineHandle", pool_handles_pb2.QuarantineHandleRequest(
                     pool="ids", handle=2**60)),
-                ("ListHandles", pool_service_pb2.ListHandlesRequest(pool="ids", page_size=1001)),
-                ("ListHandles", pool_service_pb2.ListHandlesRequest(pool="ids", page_token="x"))):
+                ("ListHandles", pool_handles_pb2.ListHandlesRequest(pool="ids", page_size=1001)),
+                ("ListHandles", pool_handles_pb2.ListHandlesRequest(pool="ids", page_token="x"))):
             with self.subTest(method), refused(self, "INVALID_ARGUMENT", "BAD_FIELD"):
                 self.api.call(method, request)
         ref = self.api.lease("ids").grants[0].ref

@@ -9,9 +9,9 @@ import unittest
 import grpc
 from google.protobuf import text_format
 
-from objpool_testing import (DEADLINE_S, Api, Server, lease_service_pb2, pool_service_pb2,
-                             pool_service_pb2_grpc, refused, server_config_pb2, wait_until)
-
+from objpool_testing import (DEADLINE_S, Api, Server, lease_service_pb2, pool_handles_pb2,
+                             pool_service_pb2, pool_service_pb2_grpc, refused, server_config_pb2,
+                             wait_until)
 CONFIG = 'pools { name: "first" ids { count: 4 } }'
 
 
@@ -65,7 +65,7 @@ class PoolsCase(unittest.TestCase):
         self.api.give_back(name, *(grant.ref for grant in reply.grants))
 
     def audit(self, name):
-        reply = self.api.call("AuditPool", pool_service_pb2.AuditPoolRequest(pool=name))
+        reply = self.api.call("AuditPool", pool_handles_pb2.AuditPoolRequest(pool=name))
         self.assertTrue(reply.consistent, list(reply.differences))
         counts = reply.recounted
         self.assertEqual(reply.capacity, counts.free + counts.leased + counts.dirty +

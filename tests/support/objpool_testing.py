@@ -25,7 +25,8 @@ import grpc  # noqa: E402
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from objpool.config.v1 import server_config_pb2  # noqa: E402, F401
-from objpool.v1 import grant_pb2, lease_service_pb2, pool_service_pb2  # noqa: E402
+from objpool.v1 import grant_pb2, lease_service_pb2, pool_handles_pb2  # noqa: E402, F401
+from objpool.v1 import pool_service_pb2  # noqa: E402
 from objpool.v1 import lease_service_pb2_grpc, pool_service_pb2_grpc  # noqa: E402
 
 # Longer than anything here takes on a machine that is not broken.

@@ -1,7 +1,7 @@
-// Goal: a handle that is neither free nor leased is exactly where it was put, and comes back only by
-// the way that is meant for it. Method: step by step, by one thread, and after each step the counted
-// census is the recounted one; then by many threads that lease, return in every state, quarantine
-// and reinstate, with one ownership cell for each handle.
+// Goal: a handle that is neither free nor leased is exactly where it was put, and comes back only
+// by the way that is meant for it. Method: step by step, by one thread, and after each step the
+// counted census is the recounted one; then by many threads that lease, return in every state,
+// quarantine and reinstate, with one ownership cell for each handle.
 #include <gtest/gtest.h>
 
 #include <atomic>
