@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from objpool_testing import (DEADLINE_S, Api, Server, lease_service_pb2, pool_handles_pb2,
                              pool_service_pb2, pool_service_pb2_grpc, refused, server_config_pb2,
                              wait_until)
+
 CONFIG = 'pools { name: "first" ids { count: 4 } }'
 
 
