@@ -65,6 +65,7 @@ bool Server::OpenPools(std::string& why) {
   waiting_ = std::make_unique<LeaseWaiting>(plan_.slots->slots(), wake, requests_);
   PoolSet::Options options;
   options.maker.slots = plan_.slots;
+  options.maker.requests = &requests_;
   options.maker.on_served = [this](lease::Waiter& waiter) { waiting_->OnServed(waiter); };
   if (!config_.state_dir.empty()) {
     state_ = store::StateDir::Open(config_.state_dir, store::CurrentBoot(), boot_ms, why);
@@ -115,7 +116,9 @@ void Server::Beat(rpc::BootNs now) {
 
 bool Server::StartEngine(std::string& why) {
   const uint32_t workers = plan_.slots->slots();
-  lease_service_ = std::make_unique<LeaseService>(*pools_, *waiting_, requests_);
+  lease_service_ = std::make_unique<LeaseService>(
+      *pools_, *waiting_, requests_,
+      state_ == nullptr ? lease::RandomSecret() : state_->request_secret());
   lease_service_->AddTo(methods_, workers);
   pool_service_ = std::make_unique<PoolService>(*pools_, *changes_, state_ != nullptr);
   pool_service_->AddTo(methods_, workers);

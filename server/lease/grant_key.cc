@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace objpool::lease {
@@ -32,17 +33,16 @@ bool KeyFits(const Secret& secret, uint32_t pool_id, const GrantRef& ref) {
 
 RequestHash HashRequest(const Secret& secret, std::string_view id, std::string_view content) {
   RequestHash hash;
-  const auto add = [&](std::string_view text, void* to, std::size_t bytes) {
+  const auto sum_of = [&](std::string_view text) {
     std::array<uint8_t, crypto_generichash_BYTES_MIN> sum;
     crypto_generichash(sum.data(), sum.size(), reinterpret_cast<const uint8_t*>(text.data()),
                        text.size(), secret.data(), secret.size());
-    std::memcpy(to, sum.data(), bytes);
+    uint64_t bits = 0;
+    std::memcpy(&bits, sum.data(), sizeof(bits));
+    return bits;
   };
-  std::array<uint64_t, 2> of_id;
-  add(id, of_id.data(), sizeof(of_id));
-  add(content, &hash.content, sizeof(hash.content));
-  hash.id = of_id[0];
-  hash.id_more = of_id[1];
+  hash.id = std::max<uint64_t>(sum_of(id), 1);
+  hash.content = sum_of(content);
   return hash;
 }
 

@@ -29,8 +29,7 @@ struct GrantRef {
 // Of the id and of the content of a request, under a secret, so that nobody can make two that look
 // alike.
 struct RequestHash {
-  uint64_t id = 0;
-  uint64_t id_more = 0;
+  uint64_t id = 0;  // 0 is no request; HashRequest gives others
   uint64_t content = 0;
 };
 [[nodiscard]] RequestHash HashRequest(const Secret& secret, std::string_view id,

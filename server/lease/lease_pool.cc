@@ -98,7 +98,9 @@ uint32_t LeasePool::GrantAll(SlotId worker, std::span<const Handle> handles, con
   const BootMs deadline = DeadlineAfter(now, wish.ttl_ms);
   uint32_t count = 0;
   for (const Handle handle : handles) {
-    const uint64_t fence = table_->Grant(handle, now, deadline, wish.holder, wish.dirty);
+    const uint64_t fence =
+        table_->Grant(handle, now, deadline,
+                      {.holder = wish.holder, .for_cleaning = wish.dirty, .request = wish.request});
     if (fence == 0) [[unlikely]] {
       Handle quarantined = handle;
       if (DropQuarantined(worker, {&quarantined, 1}) != 0) pool_->Push(worker, handle);

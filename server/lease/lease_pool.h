@@ -82,7 +82,8 @@ class LeasePool {
     uint32_t min_count = 1;
     uint64_t ttl_ms = 0;
     std::string_view holder;
-    bool dirty = false;  // handles that are dirty, to clean them; else those that are free
+    bool dirty = false;        // handles that are dirty, to clean them; else those that are free
+    RequestHash request = {};  // see LeaseTable::Terms
   };
   [[nodiscard]] uint32_t Lease(SlotId worker, const Wish& wish, BootMs now,
                                std::span<GrantRef> out);

@@ -69,7 +69,8 @@ void LeasePool::ServeFrom(WaitQueue& queue, SlotId worker, BootMs now) {
     const Wish wish = {.min_count = waiter->min_count,
                        .ttl_ms = waiter->ttl_ms,
                        .holder = waiter->holder,
-                       .dirty = waiter->dirty};
+                       .dirty = waiter->dirty,
+                       .request = waiter->request};
     const uint32_t count = waiter->dirty ? TakeDirty(worker, wish, now, waiter->grants)
                                          : Take(worker, wish, now, waiter->grants);
     waiter->grants.resize(count);

@@ -11,7 +11,8 @@ namespace {
 // The parts of Details::packed.
 constexpr int kGrantedShift = 24;
 constexpr int kCheckShift = 8;
-constexpr uint64_t kLengthMask = (uint64_t{1} << kCheckShift) - 1;
+constexpr uint64_t kHasRequest = 0x80;
+constexpr uint64_t kLengthMask = kHasRequest - 1;
 
 // Each bit goes into one of sixteen, so that the change of any one shows.
 uint64_t Fold(uint64_t bits) {
@@ -63,15 +64,17 @@ LeaseTable::LeaseTable(const Options& options)
 std::size_t LeaseTable::RecordBytes(uint32_t capacity) {
   return RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t)) +
          RoundUpToPages(std::size_t{capacity} * sizeof(Details)) +
-         RoundUpToPages(std::size_t{capacity} * sizeof(HolderWords));
+         RoundUpToPages(std::size_t{capacity} * sizeof(HolderWords)) +
+         RoundUpToPages(std::size_t{capacity} * sizeof(Request));
 }
 
 LeaseTable::Records LeaseTable::RecordsIn(std::byte* memory, uint32_t capacity) {
   if (memory == nullptr) return {};
   std::byte* const details = memory + RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t));
   std::byte* const holders = details + RoundUpToPages(std::size_t{capacity} * sizeof(Details));
+  std::byte* const requests = holders + RoundUpToPages(std::size_t{capacity} * sizeof(HolderWords));
   return {reinterpret_cast<std::atomic<uint64_t>*>(memory), reinterpret_cast<Details*>(details),
-          reinterpret_cast<HolderWords*>(holders)};
+          reinterpret_cast<HolderWords*>(holders), reinterpret_cast<Request*>(requests)};
 }
 
 // Whether the details are those that the word of a grant was stored behind.
@@ -84,6 +87,10 @@ bool LeaseTable::DetailsAreSound(const Records& records, Handle handle, LeaseWor
   uint64_t check = Fold(fence) ^ Fold(packed & ~(uint64_t{0xffff} << kCheckShift));
   for (std::size_t i = 0; i < WordsOf(length); ++i) {
     check ^= Fold(records.holders[handle][i].load(std::memory_order_relaxed));
+  }
+  if ((packed & kHasRequest) != 0) {
+    check ^= Fold(records.requests[handle].id.load(std::memory_order_relaxed));
+    check ^= Fold(records.requests[handle].content.load(std::memory_order_relaxed));
   }
   return check == ((packed >> kCheckShift) & 0xffff);
 }
@@ -118,6 +125,21 @@ LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, B
   return recovery;
 }
 
+void LeaseTable::VisitRequests(std::byte* memory, uint32_t capacity, const VisitRequest& visit) {
+  const Records records = RecordsIn(memory, capacity);
+  for (Handle handle = 0; handle < capacity; ++handle) {
+    const LeaseWord word(records.words[handle].load(std::memory_order_relaxed));
+    const Details& details = records.details[handle];
+    if (!word.leased() || (details.packed.load(std::memory_order_relaxed) & kHasRequest) == 0) {
+      continue;
+    }
+    const Request& request = records.requests[handle];
+    visit({request.id.load(std::memory_order_relaxed),
+           request.content.load(std::memory_order_relaxed)},
+          handle, details.fence.load(std::memory_order_relaxed), word.time());
+  }
+}
+
 bool LeaseTable::Attach(Share share) {
   const std::size_t count = share.last - share.first;
   const auto at = [](void* address) { return static_cast<std::byte*>(address); };
@@ -134,15 +156,14 @@ bool LeaseTable::Attach(Share share) {
   return true;
 }
 
-uint64_t LeaseTable::Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder,
-                           bool for_cleaning) {
+uint64_t LeaseTable::Grant(Handle handle, BootMs now, BootMs deadline, const Terms& terms) {
   const LeaseWord word = WordOf(handle);
   OBJPOOL_DCHECK(!word.leased(), "only a handle that nobody has is granted");
-  if (!word.IsAt(for_cleaning ? Place::kDirty : Place::kFree)) return 0;
+  if (!word.IsAt(terms.for_cleaning ? Place::kDirty : Place::kFree)) return 0;
   const uint64_t last = records_.details[handle].fence.load(std::memory_order_relaxed);
   const uint64_t fence = std::max(last + 1, first_fence_);
-  StoreDetails(handle, fence, now, holder);
-  const LeaseWord leased = LeaseWord::Leased(deadline, fence, for_cleaning);
+  StoreDetails(handle, fence, now, terms);
+  const LeaseWord leased = LeaseWord::Leased(deadline, fence, terms.for_cleaning);
   return SwapWord(handle, word, leased) ? fence : 0;  // R1
 }
 
@@ -153,15 +174,23 @@ void LeaseTable::Mark(Handle handle) {
 }
 
 void LeaseTable::StoreDetails(Handle handle, uint64_t fence, BootMs granted_at,
-                              std::string_view holder) {
+                              const Terms& terms) {
+  const std::string_view holder = terms.holder;
   OBJPOOL_CHECK(holder.size() <= kMaxHolderBytes, "the edge refuses longer names");
-  const uint64_t packed = granted_at << kGrantedShift | holder.size();
+  const bool has_request = terms.request.id != 0;
+  const uint64_t packed =
+      granted_at << kGrantedShift | (has_request ? kHasRequest : 0) | holder.size();
   uint64_t check = Fold(fence) ^ Fold(packed);
   records_.details[handle].fence.store(fence, std::memory_order_release);  // R3 -> A3
   for (std::size_t word = 0; word < WordsOf(holder.size()); ++word) {
     const uint64_t bits = HolderWord(holder, word);
     check ^= Fold(bits);
     records_.holders[handle][word].store(bits, std::memory_order_release);  // R3 -> A3
+  }
+  if (has_request) {
+    check ^= Fold(terms.request.id) ^ Fold(terms.request.content);
+    records_.requests[handle].id.store(terms.request.id, std::memory_order_release);
+    records_.requests[handle].content.store(terms.request.content, std::memory_order_release);
   }
   records_.details[handle].packed.store(packed | check << kCheckShift,
                                         std::memory_order_release);  // R3 -> A3

@@ -43,6 +43,7 @@
 
 #include "pool/mapped_memory.h"
 #include "pool/pool.h"
+#include "server/lease/grant_key.h"
 #include "server/lease/lease_word.h"
 
 namespace objpool::lease {
@@ -140,6 +141,10 @@ class LeaseTable {
     uint64_t highest_fence = 0;
   };
   [[nodiscard]] static Recovery Recover(std::byte* records, uint32_t capacity, BootMs now);
+  // After Recover: the grants that run and are answers to requests.
+  using VisitRequest = std::function<void(const RequestHash& request, Handle handle, uint64_t fence,
+                                          BootMs deadline)>;
+  static void VisitRequests(std::byte* records, uint32_t capacity, const VisitRequest& visit);
 
   // Touches the records of a share from the calling thread. False when memory runs out.
   [[nodiscard]] bool Attach(Share share);
@@ -149,10 +154,13 @@ class LeaseTable {
   [[nodiscard]] bool IsFree(Handle handle) const { return WordOf(handle).IsAt(Place::kFree); }
 
   // Makes the caller, who has taken the handle from where free or dirty ones are, its holder, and
-  // returns the fence; 0 when it was moved elsewhere meanwhile. `holder` is at most kMaxHolderBytes
-  // long.
-  [[nodiscard]] uint64_t Grant(Handle handle, BootMs now, BootMs deadline, std::string_view holder,
-                               bool for_cleaning = false);
+  // returns the fence; 0 when it was moved elsewhere meanwhile.
+  struct Terms {
+    std::string_view holder;  // at most kMaxHolderBytes long
+    bool for_cleaning = false;
+    RequestHash request = {};  // that it is the answer to, if any: to be known after a restart
+  };
+  [[nodiscard]] uint64_t Grant(Handle handle, BootMs now, BootMs deadline, const Terms& terms);
   [[nodiscard]] Verdict Return(Handle handle, uint64_t fence, BootMs now,
                                Disposition disposition = Disposition::kClean);
   [[nodiscard]] Verdict Renew(Handle handle, uint64_t fence, BootMs now, BootMs deadline);
@@ -207,8 +215,13 @@ class LeaseTable {
   static constexpr std::size_t kHolderWords = kMaxHolderBytes / sizeof(uint64_t);
   struct Details {
     std::atomic<uint64_t> fence;
-    // When it was granted: 40 bits; a check of all details: 16; the length of the holder's name: 8.
+    // When it was granted: 40 bits; a check of all details: 16; whether it has a request: 1; the
+    // length of the holder's name: 7.
     std::atomic<uint64_t> packed;
+  };
+  struct Request {
+    std::atomic<uint64_t> id;
+    std::atomic<uint64_t> content;
   };
   using HolderWords = std::array<std::atomic<uint64_t>, kHolderWords>;
   static_assert(sizeof(Details) == 16 && sizeof(HolderWords) == kMaxHolderBytes);
@@ -218,6 +231,7 @@ class LeaseTable {
     std::atomic<uint64_t>* words;
     Details* details;
     HolderWords* holders;
+    Request* requests;
   };
   [[nodiscard]] static Records RecordsIn(std::byte* memory, uint32_t capacity);
   [[nodiscard]] static bool DetailsAreSound(const Records& records, Handle handle, LeaseWord word);
@@ -235,7 +249,7 @@ class LeaseTable {
                             Disposition disposition);
   [[nodiscard]] bool TryView(Handle handle, BootMs now, std::optional<GrantView>& view) const;
   [[nodiscard]] BootMs GrantedAt(Handle handle) const;
-  void StoreDetails(Handle handle, uint64_t fence, BootMs granted_at, std::string_view holder);
+  void StoreDetails(Handle handle, uint64_t fence, BootMs granted_at, const Terms& terms);
   [[nodiscard]] bool ScanBlock(SlotId worker, Share block, BootMs now, std::span<Swept> out,
                                uint32_t& swept);
   [[nodiscard]] bool RestIsOver(SlotId worker, Handle handle, LeaseWord word, BootMs now) const;
@@ -246,7 +260,8 @@ class LeaseTable {
   const std::function<bool(SlotId worker, Handle handle)> is_ready_;
   const bool dirty_unless_returned_;
   // Apart from each other: the sweeper reads words and marks only, and names are touched only where
-  // somebody gave one. 8 + 16 bytes for each handle, 64 more once it had a holder with a name.
+  // somebody gave one. 8 + 16 bytes for each handle, 64 more once it had a holder with a name, 16
+  // once it was leased by a request with an id.
   MappedMemory own_records_, mark_memory_;
   const Records records_;
   std::atomic<uint8_t>* const marks_;

@@ -36,8 +36,18 @@ class RequestMemory {
     kOther,     // the id was used for another request
     kFull,      // no room
   };
-  [[nodiscard]] Found Begin(const RequestHash& request, BootMs now, std::vector<GrantRef>& grants);
+  struct Answered {
+    std::vector<GrantRef> grants;
+    // By a process before this one, which may have been killed before it had given all of them.
+    bool restored = false;
+  };
+  [[nodiscard]] Found Begin(const RequestHash& request, BootMs now, Answered& answer);
   void Answer(const RequestHash& request, std::span<const GrantRef> grants, BootMs keep_until);
+  // One grant of an answer that an earlier process gave, as records tell of it. Before the first
+  // Begin. False when there is no room.
+  [[nodiscard]] bool Restore(const RequestHash& request, const GrantRef& grant, BootMs keep_until);
+  // More grants for an answer that was restored.
+  void Complete(const RequestHash& request, std::span<const GrantRef> more, BootMs keep_until);
   // As if it had never been asked: it got nothing.
   void Forget(const RequestHash& request);
 
@@ -45,14 +55,15 @@ class RequestMemory {
 
  private:
   static constexpr std::size_t kParts = 16;
-  using Id = std::array<uint64_t, 2>;
+  using Id = uint64_t;
   struct IdHash {
-    std::size_t operator()(const Id& id) const { return id[0]; }
+    std::size_t operator()(Id id) const { return id; }  // it is a hash
   };
   struct Entry {
     uint64_t content = 0;
     BootMs keep_until = 0;  // 0: pending
     std::vector<GrantRef> grants;
+    bool restored = false;
   };
   struct alignas(base::kCacheLineBytes) Part {
     mutable std::mutex lock;
@@ -61,7 +72,7 @@ class RequestMemory {
     std::deque<Id> old;      // answered ones, to be looked at in turn
   };
 
-  Part& PartOf(const RequestHash& request) { return parts_[request.id_more % kParts]; }
+  Part& PartOf(const RequestHash& request) { return parts_[(request.id >> 32) % kParts]; }
   static void DropOld(Part& part, BootMs now);
 
   std::array<Part, kParts> parts_;

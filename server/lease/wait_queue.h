@@ -24,6 +24,7 @@ struct Waiter {
   uint64_t ttl_ms = 0;
   std::string holder;
   bool dirty = false;
+  RequestHash request = {};
   uint32_t priority = 0;
   BootMs since = 0;
 

@@ -176,6 +176,7 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   if (request.request_id().empty()) return LeaseNow(info, wish, request.holder(), reply);
   wish.request =
       lease::HashRequest(secret_, request.request_id(), ContentOf(wish, request.holder()));
+  wish.waiter.request = *wish.request;
   if (auto answer = LeaseAgain(info, wish, reply)) return answer;
   const lease::RequestHash hash = *wish.request;
   auto answer = LeaseNow(info, wish, request.holder(), reply);
@@ -188,9 +189,9 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
 std::optional<Status> LeaseService::LeaseAgain(const CallInfo& info, const LeaseWaiting::Wish& wish,
                                                v1::LeaseResponse& reply) {
   using Found = lease::RequestMemory::Found;
-  std::vector<GrantRef> grants;
+  lease::RequestMemory::Answered answered;
   const std::string& name = wish.pool.spec.name;
-  switch (requests_.Begin(*wish.request, info.now, grants)) {
+  switch (requests_.Begin(*wish.request, info.now, answered)) {
     case Found::kNew:
       return std::nullopt;
     case Found::kAnswered:
@@ -203,6 +204,7 @@ std::optional<Status> LeaseService::LeaseAgain(const CallInfo& info, const Lease
       return Overloaded(name, lease::LeasePool::kMaxRetryMs);
   }
   // Those that still run, with the time that is left: the caller's clock begins now.
+  std::vector<GrantRef>& grants = answered.grants;
   uint64_t left_ms = wish.waiter.ttl_ms;
   std::erase_if(grants, [&](const GrantRef& ref) {
     const auto view = wish.pool.leases->Look(static_cast<Handle>(ref.handle), info.now);
@@ -211,8 +213,33 @@ std::optional<Status> LeaseService::LeaseAgain(const CallInfo& info, const Lease
     return false;
   });
   if (grants.empty()) return RequestSpent(name);
+  if (answered.restored && grants.size() < wish.waiter.min_count &&
+      !LeaseTheRest(info, wish, grants)) {
+    return PoolExhausted(name, wish.waiter.min_count,
+                         wish.pool.leases->EstimateRetryMs(wish.waiter.min_count, info.now));
+  }
   FillLeaseResponse(wish.pool, grants, left_ms, reply);
   return Status();
+}
+
+// The server that answered was killed before it had granted all. What is there stays the caller's.
+bool LeaseService::LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& wish,
+                                std::vector<GrantRef>& grants) {
+  const lease::Waiter& want = wish.waiter;
+  const auto there = static_cast<uint32_t>(grants.size());
+  std::array<GrantRef, kMaxBatch> refs;
+  const uint32_t granted =
+      wish.pool.leases->Lease(info.worker,
+                              {.min_count = want.min_count - there,
+                               .ttl_ms = want.ttl_ms,
+                               .holder = want.holder,
+                               .dirty = want.dirty,
+                               .request = *wish.request},
+                              info.now, std::span(refs).first(want.count - there));
+  const auto more = std::span(refs).first(granted);
+  grants.insert(grants.end(), more.begin(), more.end());
+  if (granted != 0) requests_.Complete(*wish.request, more, info.now + want.ttl_ms + 1);
+  return granted != 0;
 }
 
 std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting::Wish& wish,
@@ -220,10 +247,13 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
   lease::LeasePool& pool = *wish.pool.leases;
   const lease::Waiter& want = wish.waiter;
   std::array<GrantRef, kMaxBatch> refs;
-  const uint32_t granted = pool.Lease(
-      info.worker,
-      {.min_count = want.min_count, .ttl_ms = want.ttl_ms, .holder = holder, .dirty = want.dirty},
-      info.now, std::span(refs).first(want.count));
+  const uint32_t granted = pool.Lease(info.worker,
+                                      {.min_count = want.min_count,
+                                       .ttl_ms = want.ttl_ms,
+                                       .holder = holder,
+                                       .dirty = want.dirty,
+                                       .request = want.request},
+                                      info.now, std::span(refs).first(want.count));
   if (granted != 0) {
     const auto grants = std::span(refs).first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);

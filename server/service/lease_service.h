@@ -5,6 +5,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "objpool/v1/lease_service.pb.h"
 #include "server/rpc/method_table.h"
@@ -17,8 +18,9 @@ namespace objpool::server {
 class LeaseService {
  public:
   // All must outlive the service.
-  LeaseService(PoolSet& pools, LeaseWaiting& waiting, lease::RequestMemory& requests)
-      : pools_(pools), waiting_(waiting), requests_(requests) {}
+  LeaseService(PoolSet& pools, LeaseWaiting& waiting, lease::RequestMemory& requests,
+               const lease::Secret& request_secret)
+      : pools_(pools), waiting_(waiting), requests_(requests), secret_(request_secret) {}
 
   void AddTo(rpc::MethodTable& methods, uint32_t workers);
 
@@ -54,6 +56,8 @@ class LeaseService {
   [[nodiscard]] std::optional<google::rpc::Status> LeaseAgain(const CallInfo& info,
                                                               const LeaseWaiting::Wish& wish,
                                                               v1::LeaseResponse& reply);
+  [[nodiscard]] bool LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& wish,
+                                  std::vector<lease::GrantRef>& grants);
   [[nodiscard]] std::optional<google::rpc::Status> LeaseNow(const CallInfo& info,
                                                             LeaseWaiting::Wish& wish,
                                                             const std::string& holder,
@@ -62,7 +66,7 @@ class LeaseService {
   PoolSet& pools_;
   LeaseWaiting& waiting_;
   lease::RequestMemory& requests_;
-  const lease::Secret secret_ = lease::RandomSecret();  // of the hashes of requests
+  const lease::Secret secret_;  // of the hashes of requests
   std::atomic<bool> shutting_down_{false};
   std::atomic<bool> state_lost_{false};
 };

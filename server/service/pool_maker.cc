@@ -46,6 +46,18 @@ uint64_t FirstFence() {
 
 }  // namespace
 
+// What does not fit is asked anew, should it be asked again.
+void PoolMaker::RestoreRequests(const store::PoolFile& file, uint32_t capacity) const {
+  if (file.fresh() || options_.requests == nullptr) return;
+  lease::LeaseTable::VisitRequests(
+      file.records(), capacity,
+      [&](const lease::RequestHash& request, Handle handle, uint64_t fence,
+          lease::BootMs deadline) {
+        const uint64_t key = lease::MakeKey(file.secret(), 0, handle, fence);
+        (void)options_.requests->Restore(request, {handle, fence, key}, deadline);
+      });
+}
+
 // Opens the pool's file and takes up what an earlier server left in it.
 bool PoolMaker::OpenFile(NamedPool& pool, lease::BootMs now, lease::LeasePool::Options& options,
                          std::string& why) const {
@@ -59,6 +71,7 @@ bool PoolMaker::OpenFile(NamedPool& pool, lease::BootMs now, lease::LeasePool::O
   if (!pool.file->fresh()) {
     found = lease::LeaseTable::Recover(pool.file->records(), capacity, now);
   }
+  RestoreRequests(*pool.file, capacity);
   options.id = 0;  // the secret is the pool's own
   options.secret = pool.file->secret();
   options.records = pool.file->records();

@@ -10,6 +10,7 @@
 
 #include "server/config/config.h"
 #include "server/lease/lease_pool.h"
+#include "server/lease/request_memory.h"
 #include "server/service/named_pool.h"
 #include "server/store/state_dir.h"
 
@@ -21,6 +22,8 @@ class PoolMaker {
     std::shared_ptr<const SlotMap> slots;
     // For durable pools. Outlives the pools. Null when there are none.
     store::StateDir* state = nullptr;
+    // Learns what durable pools were asked for by earlier servers. Outlives the maker.
+    lease::RequestMemory* requests = nullptr;
     std::function<void(lease::Waiter&)> on_served;  // see LeasePool::Options
   };
   explicit PoolMaker(const Options& options) : options_(options), secret_(lease::RandomSecret()) {}
@@ -36,6 +39,8 @@ class PoolMaker {
  private:
   [[nodiscard]] bool OpenFile(NamedPool& pool, lease::BootMs now,
                               lease::LeasePool::Options& options, std::string& why) const;
+
+  void RestoreRequests(const store::PoolFile& file, uint32_t capacity) const;
 
   const Options options_;
   const lease::Secret secret_;  // of pools that have none of their own

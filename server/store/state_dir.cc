@@ -103,7 +103,9 @@ bool StateDir::OpenClock(const BootId& boot, uint64_t boot_ms, std::string& why)
     if (!why.empty()) return false;
     clock_file_ = MappedFile::Make(path, kClockBytes, why);
     if (clock_file_ == nullptr) return false;
-    clock_ = {.boot = boot, .seen_boot_ms = boot_ms};
+    clock_.boot = boot;
+    clock_.seen_boot_ms = boot_ms;
+    clock_.request_secret = lease::RandomSecret();
     Twin<Clock>(clock_file_->bytes()).Write(clock_);
     return clock_file_->Publish(why);
   }

@@ -58,6 +58,8 @@ class StateDir {
   [[nodiscard]] bool gone() const { return clock_file_->gone(); }
 
   [[nodiscard]] const std::string& path() const { return path_; }
+  // Of the hashes of requests.
+  [[nodiscard]] const lease::Secret& request_secret() const { return clock_.request_secret; }
 
  private:
   // As it is in the file.
@@ -66,6 +68,7 @@ class StateDir {
     uint64_t offset_ms = 0;
     uint64_t seen_boot_ms = 0;  // CLOCK_BOOTTIME at the last Beat
     uint64_t clean = 0;         // 1 after a Close
+    lease::Secret request_secret{};
     uint64_t unclean_at = 0;    // lease clock of the last boot without a Close before it; 0: none
   };
 

@@ -1,5 +1,7 @@
 """A request that is repeated, because its answer was lost, gets what it got before."""
 
+import signal
+import tempfile
 import unittest
 import uuid
 
@@ -74,3 +76,35 @@ class RequestTest(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class RestartTest(unittest.TestCase):
+    """A durable pool knows its requests after the server was killed."""
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+
+    def serve(self):
+        self.server = self.enterContext(
+            Server('pools { name: "ids" ids { count: 4 } }', [f"--state_dir={self.folder}/state"]))
+        self.api = self.enterContext(Api(self.server))
+
+    def test_the_same_request_gets_the_same_grants(self):
+        self.serve()
+        first = self.api.lease("ids", count=2, request_id="a", holder="me")
+        self.server.stop(signal.SIGKILL)
+        self.serve()
+        again = self.api.lease("ids", count=2, request_id="a", holder="me")
+
+        def refs(reply):
+            return sorted((g.ref.handle, g.ref.fence, g.ref.key) for g in reply.grants)
+
+        self.assertEqual(refs(again), refs(first))
+        self.assertEqual(self.api.get_pool("ids").leased, 2)
+        with refused(self, "INVALID_ARGUMENT", "REQUEST_ID_REUSED"):
+            self.api.lease("ids", count=1, request_id="a", holder="me")
+        self.api.give_back("ids", *(grant.ref for grant in again.grants))
+        self.server.stop(signal.SIGKILL)
+        self.serve()
+        self.assertEqual(len(self.api.lease("ids", count=1, request_id="a").grants), 1,
+                         "what was returned is forgotten with the server")

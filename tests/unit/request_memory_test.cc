@@ -20,9 +20,9 @@ RequestHash Request(const std::string& id, const std::string& content = "workers
 
 Found Begin(RequestMemory& memory, const RequestHash& request, BootMs now,
             std::vector<GrantRef>* grants = nullptr) {
-  std::vector<GrantRef> found;
+  RequestMemory::Answered found;
   const Found result = memory.Begin(request, now, found);
-  if (grants != nullptr) *grants = found;
+  if (grants != nullptr) *grants = found.grants;
   return result;
 }
 
