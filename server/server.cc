@@ -68,13 +68,8 @@ bool Server::Plan(std::string& why) {
 
 bool Server::OpenPools(std::string& why) {
   const uint64_t boot_ms = rpc::BootNow() / 1'000'000;
-  const auto wake = [this](uint32_t worker) {
-    // Without an engine yet, the worker looks by itself some milliseconds later.
-    if (rpc::Engine* const engine = engine_to_wake_.load(std::memory_order_acquire)) {
-      engine->Wake(worker);
-    }
-  };
-  waiting_ = std::make_unique<LeaseWaiting>(plan_.slots->slots(), wake, requests_);
+  waiting_ = std::make_unique<LeaseWaiting>(
+      plan_.slots->slots(), [this](uint32_t worker) { Wake(worker); }, requests_);
   PoolSet::Options options;
   options.slots = plan_.slots;
   options.on_served = [this](lease::Waiter& waiter) { waiting_->OnServed(waiter); };
@@ -93,6 +88,13 @@ bool Server::OpenPools(std::string& why) {
   return pools_ != nullptr;
 }
 
+// Without an engine yet, the worker looks by itself some milliseconds later.
+void Server::Wake(uint32_t worker) {
+  if (rpc::Engine* const engine = engine_to_wake_.load(std::memory_order_acquire)) {
+    engine->Wake(worker);
+  }
+}
+
 // On worker 0, every turn.
 void Server::Beat(rpc::BootNs now) {
   constexpr rpc::BootNs kEveryNs = 1'000'000'000;
@@ -106,6 +108,9 @@ bool Server::StartEngine(std::string& why) {
   const uint32_t workers = plan_.slots->slots();
   lease_service_ = std::make_unique<LeaseService>(*pools_, *waiting_, requests_);
   lease_service_->AddTo(methods_, workers);
+  session_service_ = std::make_unique<SessionService>(
+      *pools_, *lease_service_, workers, [this](uint32_t worker) { Wake(worker); });
+  session_service_->AddTo(methods_);
   pool_service_ = std::make_unique<PoolService>(*pools_);
   pool_service_->AddTo(methods_, workers);
   health_service_ = std::make_unique<HealthService>(*pools_);
@@ -129,7 +134,7 @@ bool Server::StartEngine(std::string& why) {
     const lease::BootMs at = pools_->clock().At(now);
     const bool more = pools_->Sweep(worker, at);
     waiting_->Turn(worker, at, lease_service_->shutting_down());
-    return more;
+    return session_service_->Turn(worker, at) || more;
   };
   engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
@@ -173,7 +178,7 @@ metrics::HttpResponse Server::Page(std::string_view path) const {
   if (path == "/metrics") {
     return {.code = 200,
             .content_type = std::string(metrics::kTextContentType),
-            .body = metrics::Render(Collect({*pools_, *plan_.slots, methods_, *engine_}))};
+            .body = metrics::Render(Collect({*pools_, *plan_.slots, methods_, *engine_, *session_service_}))};
   }
   if (path == "/healthz") {
     const bool serving =

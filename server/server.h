@@ -22,6 +22,7 @@
 #include "server/service/lease_service.h"
 #include "server/service/pool_service.h"
 #include "server/service/reflection_service.h"
+#include "server/service/session_service.h"
 #include "server/store/state_dir.h"
 #include "server/worker_plan.h"
 
@@ -54,6 +55,7 @@ class Server {
   explicit Server(const Config& config) : config_(config) {}
   [[nodiscard]] bool Plan(std::string& why);
   [[nodiscard]] bool OpenPools(std::string& why);
+  void Wake(uint32_t worker);
   void Beat(rpc::BootNs now);
   [[nodiscard]] bool StartEngine(std::string& why);
   [[nodiscard]] bool StartMetrics(std::string& why);
@@ -67,6 +69,7 @@ class Server {
   std::unique_ptr<LeaseWaiting> waiting_;  // outlives the pools, which call it
   std::unique_ptr<PoolSet> pools_;
   std::unique_ptr<LeaseService> lease_service_;
+  std::unique_ptr<SessionService> session_service_;
   std::unique_ptr<PoolService> pool_service_;
   std::unique_ptr<HealthService> health_service_;
   ReflectionService reflection_service_;

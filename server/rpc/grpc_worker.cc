@@ -209,6 +209,12 @@ void GrpcWorker::Unregister(GrpcCall& call) {
   calls_.pop_back();
 }
 
+bool GrpcWorker::StreamBegan() {
+  if (streams_ >= kMaxStreams) return false;
+  ++streams_;
+  return true;
+}
+
 void GrpcWorker::StartLoop() {
   ++loops_;
   ServeCalls();
@@ -227,7 +233,7 @@ GrpcWorker::Loop GrpcWorker::ServeCalls() {
     while (call.arriving()) co_await event;
     --idle_loops_;
     if (!call.arrived()) break;  // the server is going down
-    if (idle_loops_ == 0 && loops_ < kMaxLoops) StartLoop();
+    if (idle_loops_ == 0 && loops_ - streams_ < kMaxLoops) StartLoop();
     CountCalls();
     call.Begin();
     while (!call.over()) {
