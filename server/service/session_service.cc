@@ -87,9 +87,27 @@ void SessionService::MakeBusy(SessionStream& stream) {
   if (!std::exchange(stream.busy, true)) desks_[stream.worker()].busy.push_back(&stream);
 }
 
+void SessionService::Cork(SessionStream& stream) {
+  if (std::exchange(stream.cork, SessionStream::Corked::kFresh) != SessionStream::Corked::kOut)
+    return;
+  desks_[stream.worker()].corked.push_back(&stream);
+}
+
+// As a turn takes up one event, there are two of them at the most.
+void SessionService::Uncork(Desk& desk) {
+  std::erase_if(desk.corked, [](SessionStream* stream) {
+    const bool fresh = stream->cork == SessionStream::Corked::kFresh;
+    stream->cork = fresh ? SessionStream::Corked::kIn : SessionStream::Corked::kOut;
+    if (!fresh) stream->Flush();
+    return !fresh;
+  });
+}
+
 void SessionService::Forget(SessionStream& stream) {
   Desk& desk = desks_[stream.worker()];
   if (std::exchange(stream.busy, false)) std::erase(desk.busy, &stream);
+  if (std::exchange(stream.cork, SessionStream::Corked::kOut) != SessionStream::Corked::kOut)
+    std::erase(desk.corked, &stream);
   if (stream.number != 0) desk.coming.erase(stream.number);
 }
 
@@ -190,9 +208,11 @@ bool SessionService::Turn(uint32_t worker, lease::BootMs now) {
   const bool to_return = GiveBack(desk, step);
   const bool to_serve = Work(desk, now);
   const bool to_look_at = LookAround(desk, step);
+  Uncork(desk);
   Store(desk.open, desk.table.open());
   Store(desk.lingering, desk.table.lingering());
-  return to_return || to_serve || to_look_at || desk.table.LingeredOut(now) != nullptr;
+  return to_return || to_serve || to_look_at || !desk.corked.empty() ||
+         desk.table.LingeredOut(now) != nullptr;
 }
 
 void SessionService::EndLapsed(uint32_t worker, lease::BootMs now) {
@@ -228,6 +248,7 @@ bool SessionService::Work(Desk& desk, lease::BootMs now) {
     desk.busy.pop_front();
     stream.busy = false;
     stream.Work(now);
+    stream.Flush();
   }
   return !desk.busy.empty();
 }

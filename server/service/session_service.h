@@ -72,6 +72,9 @@ class SessionService {
   void End(uint32_t worker, ServedSession& session);
   // Its Work is called in the next turns, for as long as that is true.
   void MakeBusy(SessionStream& stream);
+  // It is flushed after the first turn that brings it no message: what the client has sent in one go
+  // is answered in one go.
+  void Cork(SessionStream& stream);
   void Forget(SessionStream& stream);
 
  private:
@@ -89,6 +92,7 @@ class SessionService {
     uint64_t last_stream = 0;
     std::unordered_map<uint64_t, SessionStream*> coming;  // streams whose session is to come
     std::deque<SessionStream*> busy;
+    std::vector<SessionStream*> corked;
     // Written by the worker, read by anybody.
     std::atomic<uint64_t> open{0}, lingering{0};
     base::Counter resumed, lapsed, given_back;
@@ -107,6 +111,7 @@ class SessionService {
   void EndLapsed(uint32_t worker, lease::BootMs now);
   [[nodiscard]] bool GiveBack(Desk& desk, const SessionStep& step);
   [[nodiscard]] bool Work(Desk& desk, lease::BootMs now);
+  void Uncork(Desk& desk);
   [[nodiscard]] bool LookAround(Desk& desk, const SessionStep& step);
 
   PoolSet& pools_;

@@ -73,6 +73,7 @@ void SessionStream::OnMessage(std::string_view message) {
     Open();
   } else {
     Work(Now());
+    HasRoom() ? service_.Cork(*this) : Flush();
   }
 }
 
@@ -121,6 +122,7 @@ void SessionStream::Opened(bool resumed) {
   opened.set_grants(static_cast<uint32_t>(session_->grants.size()));
   collected_bytes_ += opened.ByteSizeLong();
   Work(Now());
+  Flush();
 }
 
 void SessionStream::Unknown() { Fail(SessionUnknown()); }
@@ -145,12 +147,13 @@ void SessionStream::Work(lease::BootMs now) {
     v1::SessionRequest().Swap(&request_);
     next_ = 0;
   }
-  Flush();
   if (HasWork() && HasRoom()) service_.MakeBusy(*this);
 }
 
 void SessionStream::OnSent() {
-  if (state_ == State::kOpen) Work(Now());
+  if (state_ != State::kOpen) return;
+  Work(Now());
+  Flush();
 }
 
 void SessionStream::OnTick() {

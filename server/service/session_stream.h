@@ -2,8 +2,8 @@
 //
 // Operations are served in order, and no message is read before all of the last one are. One that
 // takes all grants of the session (heartbeat, release, goodbye) is served in steps, over turns; the
-// others wait behind it. At most one message is being sent; what is answered meanwhile is collected
-// and goes next. Once kMaxCollectedBytes are, nothing is served or read until they are gone, so a
+// others wait behind it. At most one message is being sent; what is answered meanwhile, or while
+// more comes from the client without a pause, is collected and goes next. Once kMaxCollectedBytes are, nothing is served or read until they are gone, so a
 // client that does not read is held up, and costs that, one answer and what it waits for.
 //
 // Threads: its worker's.
@@ -50,16 +50,18 @@ class SessionStream final : public rpc::StreamHandler {
   void Joined(ServedSession& session);
   void Unknown();
   void TakenOver();
-  // Serves operations for as long as there is room and this turn's share of work is not done.
+  // Serves operations for as long as there is room and this turn's share of work is not done. The
+  // caller flushes.
   void Work(lease::BootMs now);
   // There is room for what a look finds, and nothing else is being done with the grants.
   [[nodiscard]] bool TakesNotices() const { return session_ != nullptr && !walk_ && HasRoom(); }
   void Notice(const GrantNews& news);
   // Sends what was collected, if nothing is being sent.
   void Flush();
-  // The service's own notes: whether it is in the busy list; its number while its session is to
-  // come, else 0.
+  // The service's own notes: whether it is in the list of those that have work, and of those whose
+  // answers are held back; its number while its session is to come, else 0.
   bool busy = false;
+  enum class Corked : uint8_t { kOut, kIn, kFresh } cork = Corked::kOut;
   uint64_t number = 0;
 
   // For its leases that wait, which outlive it by a little.

@@ -45,7 +45,7 @@ class SessionClient:
         self._requests = queue.Queue()
         self.messages, self.error, self.over = [], None, threading.Event()
         self._lock = threading.Lock()
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(1 << 32)
         if resume is not None:
             opening = {"resume": session_pb2.ResumeSession(token=resume)}
         else:
@@ -55,7 +55,7 @@ class SessionClient:
         self.call = lease_service_pb2_grpc.LeaseServiceStub(self.channel).Session(
             iter(self._requests.get, None), timeout=2 * DEADLINE_S)
         if read:
-            threading.Thread(target=self._read, daemon=True).start()
+            self.read()
 
     def __enter__(self):
         return self
@@ -68,6 +68,9 @@ class SessionClient:
         self.call.cancel()
         self._requests.put(None)
         self.channel.close()
+
+    def read(self):
+        threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         try:
