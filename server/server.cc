@@ -108,8 +108,8 @@ bool Server::StartEngine(std::string& why) {
   const uint32_t workers = plan_.slots->slots();
   lease_service_ = std::make_unique<LeaseService>(*pools_, *waiting_, requests_);
   lease_service_->AddTo(methods_, workers);
-  session_service_ = std::make_unique<SessionService>(
-      *pools_, *lease_service_, workers, [this](uint32_t worker) { Wake(worker); });
+  session_service_ = std::make_unique<SessionService>(*pools_, *lease_service_, workers,
+                                                      [this](uint32_t worker) { Wake(worker); });
   session_service_->AddTo(methods_);
   pool_service_ = std::make_unique<PoolService>(*pools_);
   pool_service_->AddTo(methods_, workers);
@@ -178,7 +178,8 @@ metrics::HttpResponse Server::Page(std::string_view path) const {
   if (path == "/metrics") {
     return {.code = 200,
             .content_type = std::string(metrics::kTextContentType),
-            .body = metrics::Render(Collect({*pools_, *plan_.slots, methods_, *engine_, *session_service_}))};
+            .body = metrics::Render(
+                Collect({*pools_, *plan_.slots, methods_, *engine_, *session_service_}))};
   }
   if (path == "/healthz") {
     const bool serving =

@@ -72,8 +72,8 @@ class SessionService {
   void End(uint32_t worker, ServedSession& session);
   // Its Work is called in the next turns, for as long as that is true.
   void MakeBusy(SessionStream& stream);
-  // It is flushed after the first turn that brings it no message: what the client has sent in one go
-  // is answered in one go.
+  // It is flushed after the first turn that brings it no message: what the client has sent in one
+  // go is answered in one go.
   void Cork(SessionStream& stream);
   void Forget(SessionStream& stream);
 

@@ -3,8 +3,9 @@
 // Operations are served in order, and no message is read before all of the last one are. One that
 // takes all grants of the session (heartbeat, release, goodbye) is served in steps, over turns; the
 // others wait behind it. At most one message is being sent; what is answered meanwhile, or while
-// more comes from the client without a pause, is collected and goes next. Once kMaxCollectedBytes are, nothing is served or read until they are gone, so a
-// client that does not read is held up, and costs that, one answer and what it waits for.
+// more comes from the client without a pause, is collected and goes next. Once kMaxCollectedBytes
+// are, nothing is served or read until they are gone, so a client that does not read is held up,
+// and costs that, one message of its own, one answer, and the answers to leases that wait.
 //
 // Threads: its worker's.
 #pragma once
