@@ -65,6 +65,9 @@ class StreamHandler {
   virtual void OnHalfClose() = 0;
   // All that was sent has left.
   virtual void OnSent() {}
+  // The client has gone, and the call has been ended for that: nothing can be sent or finished any
+  // more. Not called where the handler has finished it.
+  virtual void OnGone() {}
   // Every so often, some tens of milliseconds apart.
   virtual void OnTick() {}
   // The server is going down: finish soon.

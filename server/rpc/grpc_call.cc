@@ -68,7 +68,10 @@ void GrpcCall::Advance() {
   if (write_.Take()) OnWritten();
   // A stream whose client has gone is over; a unary call is ended by its handler, who sees
   // cancelled().
-  if (done_.ok() && handler_ != nullptr && !final_) Finish({Code::kCancelled, "cancelled", {}});
+  if (done_.ok() && handler_ != nullptr && !final_) {
+    Finish({Code::kCancelled, "cancelled", {}});
+    handler_->OnGone();
+  }
   Pump();
   ReadMore();
 }

@@ -111,13 +111,21 @@ std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, le
   const std::optional<Status> error = service_.leases().Lease(info, request, reply);
   if (!error) return wanted;
   if (error->code() == 0) {
-    const NamedPool& pool = *service_.pools().Find(request.pool());
-    Violations none;
-    Hold(pool, reply, TtlMs(request.has_ttl() ? &request.ttl() : nullptr, pool.spec, none), now);
-    if (!named) unnamed_.push_back({collected_.answers_size(), pool.spec.name});
+    KeepBooks(request, reply, now);
   }
   Answer(std::move(answer), *error);
   return wanted;
+}
+
+void SessionStream::KeepBooks(const v1::LeaseRequest& request, const v1::LeaseResponse& reply,
+                              lease::BootMs now) {
+  const NamedPool* const pool = service_.pools().Find(request.pool());
+  if (pool == nullptr) return;  // gone since, and its grants with it
+  Violations none;
+  Hold(*pool, reply, TtlMs(request.has_ttl() ? &request.ttl() : nullptr, pool->spec, none), now);
+  if (request.request_id().empty()) {
+    unnamed_.push_back({collected_.answers_size(), pool->spec.name});
+  }
 }
 
 void SessionStream::Served(uint64_t id, bool named, uint64_t ttl_ms, const NamedPool& pool,
@@ -154,13 +162,13 @@ std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& req
   v1::ReturnResponse& reply = *answer.mutable_give_back();
   const CallInfo info{.worker = worker_, .now = now};
   const Status error = service_.leases().Return(info, request, reply);
-  if (error.code() == 0) {
-    const std::string& pool = service_.pools().Find(request.pool())->spec.name;
+  const NamedPool* const pool = service_.pools().Find(request.pool());
+  if (error.code() == 0 && pool != nullptr) {
     const std::size_t before = session_->grants.size();
     for (int i = 0; i < reply.results_size(); ++i) {
       if (reply.results(i).error().code() != 0) continue;
       const v1::GrantRef& ref = request.items(i).grant();
-      (void)session_->grants.Remove(pool, ref.handle(), ref.fence());
+      (void)session_->grants.Remove(pool->spec.name, ref.handle(), ref.fence());
     }
     service_.directory().Count(before, session_->grants.size());
   }
@@ -174,13 +182,13 @@ std::size_t SessionStream::ServeRenew(uint64_t id, const v1::RenewRequest& reque
   v1::RenewResponse& reply = *answer.mutable_renew();
   const CallInfo info{.worker = worker_, .now = now};
   const Status error = service_.leases().Renew(info, request, reply);
-  if (error.code() == 0) {
-    const std::string& pool = service_.pools().Find(request.pool())->spec.name;
+  const NamedPool* const pool = service_.pools().Find(request.pool());
+  if (error.code() == 0 && pool != nullptr) {
     const uint64_t ttl_ms = ToMs(reply.ttl());
     for (int i = 0; i < reply.results_size(); ++i) {
       if (reply.results(i).error().code() != 0) continue;
       const v1::GrantRef& ref = request.grants(i);
-      session_->grants.Renew(pool, {ref.handle(), ref.fence(), ref.key()}, ttl_ms,
+      session_->grants.Renew(pool->spec.name, {ref.handle(), ref.fence(), ref.key()}, ttl_ms,
                              now + ttl_ms + 1);
     }
   }

@@ -14,6 +14,8 @@ using google::rpc::Status;
 
 constexpr uint64_t kDefaultLingerMs = 10'000;
 constexpr uint64_t kMaxLingerMs = 300'000;
+// How long a stream may take to say what it wants.
+constexpr rpc::BootNs kOpeningNs = 10'000'000'000;
 // What one turn does for one stream, in grants.
 constexpr std::size_t kWorkPerTurn = 1024;
 // Above it, a message's memory is not kept for the next one.
@@ -156,6 +158,11 @@ void SessionStream::OnSent() {
   Flush();
 }
 
+void SessionStream::OnGone() {
+  Detach(Now(), true);
+  state_ = State::kOver;
+}
+
 void SessionStream::OnTick() {
   if (state_ == State::kOver) return;
   if (half_closed_) {
@@ -163,6 +170,8 @@ void SessionStream::OnTick() {
               ? rpc::Status{rpc::Code::kInvalidArgument, "the call carries no request message", {}}
               : rpc::Status{},
           true);
+  } else if (state_ == State::kNew && call_.now() > began_at_ + kOpeningNs) {
+    Close({rpc::Code::kDeadlineExceeded, "the first message did not arrive in time", {}}, true);
   } else if (state_ == State::kOpen && service_.leases().shutting_down() && !told_drain_) {
     told_drain_ = true;
     collected_.add_notices()->set_kind(v1::SESSION_NOTICE_KIND_DRAIN);

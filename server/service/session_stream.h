@@ -43,6 +43,7 @@ class SessionStream final : public rpc::StreamHandler {
   void OnMessage(std::string_view message) override;
   void OnHalfClose() override { half_closed_ = true; }
   void OnSent() override;
+  void OnGone() override;
   void OnTick() override;
   void OnShutdown() override;
 
@@ -121,6 +122,8 @@ class SessionStream final : public rpc::StreamHandler {
   void BeginWalk(const v1::SessionOperation& operation);
   [[nodiscard]] std::size_t StepWalk(lease::BootMs now);
   void EndWalk();
+  void KeepBooks(const v1::LeaseRequest& request, const v1::LeaseResponse& reply,
+                 lease::BootMs now);
   void Hold(const NamedPool& pool, const v1::LeaseResponse& reply, uint64_t ttl_ms,
             lease::BootMs now);
   [[nodiscard]] bool RoomFor(std::size_t grants) const;
@@ -130,6 +133,7 @@ class SessionStream final : public rpc::StreamHandler {
   SessionService& service_;
   rpc::StreamCall& call_;
   const uint32_t worker_;
+  const rpc::BootNs began_at_ = rpc::BootNow();
   State state_ = State::kNew;
   bool half_closed_ = false;
   bool told_drain_ = false;
