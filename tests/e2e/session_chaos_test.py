@@ -48,7 +48,8 @@ class Client(threading.Thread):
             if kind < 2:
                 yield operation(number, lease=lease_of("wide", count=some.randrange(1, 200)))
             elif kind == 2:
-                yield operation(number, lease=lease_of("scarce", max_wait=ms(some.choice((5, 900)))))
+                wait = ms(some.choice((5, 900)))
+                yield operation(number, lease=lease_of("scarce", max_wait=wait))
             elif kind == 3 and refs:
                 back = [refs.pop() for _ in range(min(len(refs), 100))]
                 yield operation(number, give_back=return_of("wide", *back))
