@@ -14,6 +14,7 @@
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
 #include "server/service/pool_set.h"
+#include "server/service/session_service.h"
 
 namespace objpool::server {
 
@@ -23,18 +24,22 @@ struct CollectorSources {
   const SlotMap& slots;
   const rpc::MethodTable& methods;
   const rpc::Engine& engine;
+  const SessionService& sessions;
 };
 
 // Every family, those of the process included. Any thread.
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
-// Its parts: what pools and slots hold and hand over; what became of grants; calls and workers.
+// Its parts: what pools and slots hold and hand over; what became of grants; who waits;
+// sessions; calls and workers.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
                         std::vector<prometheus::MetricFamily>& families);
 void AppendWaitMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
+void AppendSessionMetrics(const CollectorSources& sources,
+                          std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,
                       std::vector<prometheus::MetricFamily>& families);
 
