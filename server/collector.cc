@@ -27,6 +27,15 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   AppendPoolMetrics(sources, families);
   AppendLeaseMetrics(sources, families);
   AppendWaitMetrics(sources, families);
+  families.push_back(FamilyBuilder::Counter("objpool_disk_syncs_total",
+                                            "Writes to the disk that answers waited for.")
+                         .Add(sources.disk.syncs())
+                         .Take());
+  families.push_back(FamilyBuilder::Gauge("objpool_disk_failed",
+                                          "1 when the disk has failed: pools of DURABILITY_DISK "
+                                          "lease and renew no more.")
+                         .Add(sources.disk.failed() ? 1 : 0)
+                         .Take());
   AppendSessionMetrics(sources, families);
   AppendRpcMetrics(sources, families);
   metrics::AppendProcessMetrics(families);

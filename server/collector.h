@@ -25,6 +25,7 @@ struct CollectorSources {
   const rpc::MethodTable& methods;
   const rpc::Engine& engine;
   const SessionService& sessions;
+  const DiskAnswers& disk;
 };
 
 // Every family, those of the process included. Any thread.

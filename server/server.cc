@@ -42,6 +42,9 @@ std::unique_ptr<Server> Server::Start(const Config& config, std::string& why) {
 }
 
 Server::~Server() {
+  // Their threads wake workers.
+  if (changes_ != nullptr) changes_->Stop();
+  if (disk_ != nullptr) disk_->Stop();
   std::string why;
   if (!ready_json_.empty()) (void)RemoveOwnReadyFile(config_.ready_file, ready_json_, why);
 }
@@ -118,8 +121,11 @@ void Server::Beat(rpc::BootNs now) {
 
 bool Server::StartEngine(std::string& why) {
   const uint32_t workers = plan_.slots->slots();
+  disk_ =
+      std::make_unique<DiskAnswers>(*pools_, workers, [this](uint32_t worker) { Wake(worker); });
+  waiting_->AnswerBy(*disk_);
   lease_service_ = std::make_unique<LeaseService>(
-      *pools_, *waiting_, requests_,
+      *pools_, *waiting_, requests_, *disk_,
       state_ == nullptr ? lease::RandomSecret() : state_->request_secret());
   lease_service_->AddTo(methods_, workers);
   session_service_ = std::make_unique<SessionService>(*pools_, *lease_service_, workers,
@@ -148,6 +154,7 @@ bool Server::StartEngine(std::string& why) {
     const lease::BootMs at = pools_->clock().At(now);
     waiting_->Turn(worker, at, lease_service_->shutting_down());
     changes_->Turn(worker, lease_service_->shutting_down());
+    disk_->Turn(worker);
     const bool more = session_service_->Turn(worker, at);
     return pools_->Turn(worker, at) || more;  // last, see there
   };
@@ -194,7 +201,7 @@ metrics::HttpResponse Server::Page(std::string_view path) const {
     return {.code = 200,
             .content_type = std::string(metrics::kTextContentType),
             .body = metrics::Render(
-                Collect({*pools_, *plan_.slots, methods_, *engine_, *session_service_}))};
+                Collect({*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_}))};
   }
   if (path == "/healthz") {
     const bool serving =

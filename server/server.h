@@ -73,6 +73,7 @@ class Server {
   std::unique_ptr<LeaseWaiting> waiting_;  // outlives the pools, which call it
   std::unique_ptr<PoolSet> pools_;
   std::unique_ptr<PoolChanges> changes_;
+  std::unique_ptr<DiskAnswers> disk_;
   std::unique_ptr<LeaseService> lease_service_;
   std::unique_ptr<SessionService> session_service_;
   std::unique_ptr<PoolService> pool_service_;

@@ -129,13 +129,14 @@ void CheckDurability(const config::v1::PoolConfig& message, bool has_state_dir,
                      const std::string& path, PoolSpec& spec, ConfigErrors& errors) {
   const config::v1::Durability wanted = message.durability();
   if (!config::v1::Durability_IsValid(wanted)) {
-    errors.AddLimit(path + ".durability", "DURABILITY_VOLATILE or DURABILITY_PROCESS",
-                    std::to_string(wanted));
-  } else if (wanted == config::v1::DURABILITY_PROCESS && !has_state_dir) {
+    errors.AddLimit(path + ".durability", "VOLATILE, PROCESS or DISK", std::to_string(wanted));
+  } else if (wanted != config::v1::DURABILITY_UNSPECIFIED &&
+             wanted != config::v1::DURABILITY_VOLATILE && !has_state_dir) {
     errors.AddLimit(path + ".durability", "DURABILITY_VOLATILE without a state_dir",
                     config::v1::Durability_Name(wanted));
   }
   spec.durable = has_state_dir && wanted != config::v1::DURABILITY_VOLATILE;
+  spec.on_disk = spec.durable && wanted == config::v1::DURABILITY_DISK;
 }
 
 // What becomes of handles between two grants.

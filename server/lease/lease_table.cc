@@ -95,7 +95,8 @@ bool LeaseTable::DetailsAreSound(const Records& records, Handle handle, LeaseWor
   return check == ((packed >> kCheckShift) & 0xffff);
 }
 
-LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, BootMs now) {
+LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, BootMs now,
+                                         bool after_cut) {
   const Records records = RecordsIn(memory, capacity);
   Recovery recovery;
   for (Handle handle = 0; handle < capacity; ++handle) {
@@ -104,7 +105,8 @@ LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, B
       continue;  // as most are
     }
     const bool details_sound = DetailsAreSound(records, handle, word);
-    if (!word.sound() || word.IsAt(Place::kQuarantined) || (word.leased() && !details_sound)) {
+    const bool damaged = word.leased() && !details_sound && !after_cut;
+    if (!word.sound() || word.IsAt(Place::kQuarantined) || damaged) {
       ++recovery.quarantined;
       if (word.sound() && !word.leased()) continue;
       records.words[handle].store(LeaseWord::Quarantined(now).bits(), std::memory_order_relaxed);
@@ -115,11 +117,11 @@ LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, B
       const uint64_t fence = records.details[handle].fence.load(std::memory_order_relaxed);
       recovery.highest_fence = std::max(recovery.highest_fence, fence);
     } else {
-      // Nobody's, and either a grant was being written or a bit was lost. The next fence is above
-      // all; the place stays.
+      // Either a grant was being written or a bit was lost. The next fence is above all; the place
+      // stays, or the deadline.
       records.details[handle].fence.store(0, std::memory_order_relaxed);
-      records.details[handle].packed.store(0, std::memory_order_relaxed);
-      if (word.place() == Place::kFree) records.words[handle].store(0, std::memory_order_relaxed);
+      records.details[handle].packed.store(now << kGrantedShift, std::memory_order_relaxed);
+      if (word.IsAt(Place::kFree)) records.words[handle].store(0, std::memory_order_relaxed);
     }
   }
   return recovery;

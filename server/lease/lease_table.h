@@ -136,13 +136,16 @@ class LeaseTable {
 
   // Mends the records that an earlier table left behind, before a table is made of them: grants
   // that ran go on; a record that is damaged quarantines its handle; one that was being written
-  // when the process ended was never answered for and is forgotten.
+  // when the process ended was never answered for and is forgotten. `after_cut`: the machine went
+  // down, and of a record some parts may be older than others; then a grant whose details do not
+  // belong to its word is somebody's until its deadline, nobody knows whose.
   struct Recovery {
     uint32_t leased = 0;
     uint32_t quarantined = 0;  // those of earlier recoveries included
     uint64_t highest_fence = 0;
   };
-  [[nodiscard]] static Recovery Recover(std::byte* records, uint32_t capacity, BootMs now);
+  [[nodiscard]] static Recovery Recover(std::byte* records, uint32_t capacity, BootMs now,
+                                        bool after_cut = false);
   // After Recover: the grants that run and are answers to requests.
   using VisitRequest = std::function<void(const RequestHash& request, Handle handle, uint64_t fence,
                                           BootMs deadline)>;

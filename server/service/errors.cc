@@ -247,6 +247,12 @@ Status StateLost() {
   return status;
 }
 
+Status DiskFailed(const std::string& why) {
+  return Make(rpc::Code::kUnavailable,
+              "the disk does not take the pool's records, and nobody knows which it has: " + why,
+              "DISK_FAILED");
+}
+
 Status NoGrant(std::string_view pool, uint64_t handle) {
   return Make(rpc::Code::kNotFound, HandleOf(pool, handle) + " has no such grant", "NO_GRANT",
               {{"pool", std::string(pool)}, {"handle", std::to_string(handle)}});

@@ -70,6 +70,8 @@ class Violations {
 [[nodiscard]] google::rpc::Status NotQuarantined(std::string_view pool, uint64_t handle);
 // The files behind durable pools were deleted under the server.
 [[nodiscard]] google::rpc::Status StateLost();
+// The disk does not take what must be on it.
+[[nodiscard]] google::rpc::Status DiskFailed(const std::string& why);
 [[nodiscard]] google::rpc::Status NoGrant(std::string_view pool, uint64_t handle);
 [[nodiscard]] google::rpc::Status StaleFence(std::string_view pool, uint64_t handle,
                                              uint64_t current_fence);

@@ -163,6 +163,7 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
   if (pool->leases->draining()) return PoolDraining(pool->spec.name);
   if (pool->spec.durable && state_lost_.load(std::memory_order_relaxed)) return StateLost();
+  if (pool->spec.on_disk && disk_.failed()) return DiskFailed(disk_.why());
   if (const uint64_t left_ms = pool->leases->GraceLeftMs(info.now); left_ms != 0) {
     return RestartGrace(pool->spec.name, left_ms);
   }
@@ -218,6 +219,8 @@ std::optional<Status> LeaseService::LeaseAgain(const CallInfo& info, const Lease
     return PoolExhausted(name, wish.waiter.min_count,
                          wish.pool.leases->EstimateRetryMs(wish.waiter.min_count, info.now));
   }
+  // The first answer may still be waiting for the disk.
+  if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(wish.pool);
   FillLeaseResponse(wish.pool, grants, left_ms, reply);
   return Status();
 }
@@ -255,6 +258,7 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
                                        .request = want.request},
                                       info.now, std::span(refs).first(want.count));
   if (granted != 0) {
+    if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(wish.pool);
     const auto grants = std::span(refs).first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
     FillLeaseResponse(wish.pool, grants, want.ttl_ms, reply);
@@ -312,10 +316,12 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
   const auto refs = ReadRefs("grants", request.grants(), ToRef, room, bad);
   const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, bad);
   if (!bad.empty()) return bad.ToError();
+  if (pool->spec.on_disk && disk_.failed()) return DiskFailed(disk_.why());
 
   std::array<Verdict, kMaxBatch> verdicts;
   const auto out = std::span(verdicts).first(refs.size());
   pool->leases->Renew(info.worker, refs, ttl_ms, info.now, out);
+  if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(*pool);
   SetDuration(ttl_ms, *reply.mutable_ttl());
   SetTimeFromNow(ttl_ms, *reply.mutable_expire_time());
   return Answer(
@@ -327,13 +333,13 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
 void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(kService, "Lease",
               TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::Lease, this)));
+                  pools_.clock(), workers, std::bind_front(&LeaseService::Lease, this), &disk_));
   methods.Add(kService, "Return",
               TypedHandler<v1::ReturnRequest, v1::ReturnResponse>(
                   pools_.clock(), workers, std::bind_front(&LeaseService::Return, this)));
   methods.Add(kService, "Renew",
               TypedHandler<v1::RenewRequest, v1::RenewResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::Renew, this)));
+                  pools_.clock(), workers, std::bind_front(&LeaseService::Renew, this), &disk_));
   methods.Add(kService, "GetGrant",
               TypedHandler<v1::GetGrantRequest, v1::GetGrantResponse>(
                   pools_.clock(), workers, std::bind_front(&LeaseService::GetGrant, this)));

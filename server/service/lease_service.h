@@ -19,8 +19,12 @@ class LeaseService {
  public:
   // All must outlive the service.
   LeaseService(PoolSet& pools, LeaseWaiting& waiting, lease::RequestMemory& requests,
-               const lease::Secret& request_secret)
-      : pools_(pools), waiting_(waiting), requests_(requests), secret_(request_secret) {}
+               DiskAnswers& disk, const lease::Secret& request_secret)
+      : pools_(pools),
+        waiting_(waiting),
+        requests_(requests),
+        disk_(disk),
+        secret_(request_secret) {}
 
   void AddTo(rpc::MethodTable& methods, uint32_t workers);
 
@@ -29,6 +33,8 @@ class LeaseService {
 
   // The same, because what would be leased could not be remembered.
   void LoseState() { state_lost_.store(true, std::memory_order_relaxed); }
+
+  [[nodiscard]] DiskAnswers& disk() const { return disk_; }
 
   [[nodiscard]] bool shutting_down() const {
     return shutting_down_.load(std::memory_order_relaxed);
@@ -66,6 +72,7 @@ class LeaseService {
   PoolSet& pools_;
   LeaseWaiting& waiting_;
   lease::RequestMemory& requests_;
+  DiskAnswers& disk_;
   const lease::Secret secret_;  // of the hashes of requests
   std::atomic<bool> shutting_down_{false};
   std::atomic<bool> state_lost_{false};

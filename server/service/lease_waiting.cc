@@ -15,7 +15,7 @@ constexpr lease::BootMs kLookEveryMs = 5;
 
 class UnaryAsker final : public LeaseAsker {
  public:
-  explicit UnaryAsker(rpc::UnaryCall& call) : call_(call) {}
+  UnaryAsker(rpc::UnaryCall& call, DiskAnswers& disk) : call_(call), disk_(disk) {}
   [[nodiscard]] bool cancelled() const override { return call_.cancelled(); }
   void Cancelled() override {
     call_.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
@@ -23,25 +23,30 @@ class UnaryAsker final : public LeaseAsker {
   void Served(const NamedPool& pool, const lease::Waiter& waiter) override {
     v1::LeaseResponse reply;
     FillLeaseResponse(pool, waiter.grants, waiter.ttl_ms, reply);
-    FinishWith(call_, reply);
+    if (const uint64_t ticket = disk_.TicketFor(pool); ticket != 0) {
+      disk_.Hold(call_, ticket, reply.SerializeAsString());
+    } else {
+      FinishWith(call_, reply);
+    }
   }
   void Refused(const google::rpc::Status& error) override { call_.Finish(ToCallStatus(error)); }
 
  private:
   rpc::UnaryCall& call_;
+  DiskAnswers& disk_;
 };
 
-std::unique_ptr<LeaseAsker> AskerOf(const CallInfo& info) {
+std::unique_ptr<LeaseAsker> AskerOf(const CallInfo& info, DiskAnswers& disk) {
   if (info.asker != nullptr) return std::move(*info.asker);
-  return std::make_unique<UnaryAsker>(*info.call);
+  return std::make_unique<UnaryAsker>(*info.call, disk);
 }
 
 }  // namespace
 
 struct LeaseWaiting::Call : lease::Waiter {
-  Call(const CallInfo& info, lease::BootMs until, Wish wish)
+  Call(const CallInfo& info, DiskAnswers& disk, lease::BootMs until, Wish wish)
       : lease::Waiter(std::move(wish.waiter)),
-        asker(AskerOf(info)),
+        asker(AskerOf(info, disk)),
         worker(info.worker),
         pool(wish.pool),
         max_wait_ms(wish.max_wait_ms),
@@ -67,7 +72,7 @@ bool LeaseWaiting::Begin(const CallInfo& info, Wish wish) {
   Desk& desk = desks_[info.worker];
   if (desk.calls.size() >= kMaxPerWorker) return false;
   const lease::BootMs until = info.now + wish.max_wait_ms;
-  desk.calls.push_back(std::make_unique<Call>(info, until, std::move(wish)));
+  desk.calls.push_back(std::make_unique<Call>(info, *disk_, until, std::move(wish)));
   Call& waiting = *desk.calls.back();
   waiting.place = desk.calls.size() - 1;
   if (waiting.pool.leases->Wait(info.worker, waiting, info.now)) {

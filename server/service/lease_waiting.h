@@ -35,6 +35,9 @@ class LeaseWaiting {
                lease::RequestMemory& requests);
   ~LeaseWaiting();
 
+  // Before the first Begin. It must outlive the object.
+  void AnswerBy(DiskAnswers& disk) { disk_ = &disk; }
+
   // What a call waits for. `waiter` is filled in but for its place in the queue.
   struct Wish {
     NamedPool& pool;
@@ -71,6 +74,7 @@ class LeaseWaiting {
   std::vector<Desk> desks_;
   const std::function<void(uint32_t worker)> wake_;
   lease::RequestMemory& requests_;
+  DiskAnswers* disk_ = nullptr;
 };
 
 // The reply to a Lease that was given these.

@@ -32,6 +32,8 @@ struct NamedPool {
   std::atomic<uint32_t> ttl_default_ms;
   std::atomic<uint32_t> ttl_max_ms;
   std::atomic<uint32_t> reuse_delay_ms;
+  // Something was stored since the last sync. Pools on disk only.
+  mutable std::atomic<bool> stored{false};
   // It drains for good, and is gone when its last grant is over.
   std::atomic<bool> deleting{false};
 

@@ -69,15 +69,18 @@ bool PoolMaker::OpenFile(NamedPool& pool, lease::BootMs now, lease::LeasePool::O
   if (pool.file == nullptr) return false;
   lease::LeaseTable::Recovery found;
   if (!pool.file->fresh()) {
-    found = lease::LeaseTable::Recover(pool.file->records(), capacity, now);
+    found = lease::LeaseTable::Recover(pool.file->records(), capacity, now,
+                                       options_.state->after_cut());
   }
   RestoreRequests(*pool.file, capacity);
   options.id = 0;  // the secret is the pool's own
   options.secret = pool.file->secret();
   options.records = pool.file->records();
-  options.first_fence = pool.file->BeginEpoch(found.highest_fence);
-  options.grace_until = pool.file->fresh() ? 0 : options_.state->GraceUntil(pool.spec.ttl_max_ms);
-  return true;
+  const bool complete = pool.file->fresh() || (pool.file->was_on_disk() && pool.spec.on_disk);
+  options.grace_until = complete ? 0 : options_.state->GraceUntil(pool.spec.ttl_max_ms);
+  options.first_fence = pool.file->BeginEpoch(found.highest_fence, options_.state->after_cut(),
+                                              pool.spec.on_disk, why);
+  return options.first_fence != 0;
 }
 
 std::unique_ptr<NamedPool> PoolMaker::Make(const PoolSpec& spec, lease::BootMs now,

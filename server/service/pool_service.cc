@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "server/config/file.h"
 #include "server/service/fields.h"
 
 namespace objpool::server {
@@ -79,8 +80,7 @@ void DescribePool(const NamedPool& pool, v1::Pool& to) {
   to.set_quarantined(census.quarantined);
   to.set_state(StateOf(pool));
   to.set_waiters(pool.leases->LookAtWaiting().waiters);
-  to.set_durability(pool.spec.durable ? config::v1::DURABILITY_PROCESS
-                                      : config::v1::DURABILITY_VOLATILE);
+  to.set_durability(ToMessage(pool.spec).durability());
   SetDuration(pool.ttl_min_ms.load(std::memory_order_relaxed), *to.mutable_ttl_min());
   SetDuration(pool.ttl_default_ms.load(std::memory_order_relaxed), *to.mutable_ttl_default());
   SetDuration(pool.ttl_max_ms.load(std::memory_order_relaxed), *to.mutable_ttl_max());

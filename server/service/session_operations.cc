@@ -107,8 +107,11 @@ std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, le
   }
   if (request.holder().empty()) request.set_holder(session_->holder);
   v1::LeaseResponse& reply = *answer.mutable_lease();
-  const CallInfo info{.worker = worker_, .now = now, .call = nullptr, .asker = &asker};
+  uint64_t ticket = 0;
+  const CallInfo info{
+      .worker = worker_, .now = now, .call = nullptr, .asker = &asker, .ticket = &ticket};
   const std::optional<Status> error = service_.leases().Lease(info, request, reply);
+  ticket_ = std::max(ticket_, ticket);
   if (!error) return wanted;
   if (error->code() == 0) {
     KeepBooks(request, reply, now);
@@ -134,6 +137,7 @@ void SessionStream::Served(uint64_t id, bool named, uint64_t ttl_ms, const Named
   FillLeaseResponse(pool, waiter.grants, ttl_ms, *answer.mutable_lease());
   Hold(pool, answer.lease(), ttl_ms, waiter.served_at);
   if (!named) unnamed_.push_back({collected_.answers_size(), pool.spec.name});
+  ticket_ = std::max(ticket_, service_.leases().disk().TicketFor(pool));
   Answer(std::move(answer), {});
   Flush();
 }
@@ -180,8 +184,10 @@ std::size_t SessionStream::ServeRenew(uint64_t id, const v1::RenewRequest& reque
                                       lease::BootMs now) {
   v1::SessionAnswer answer = AnswerTo(id);
   v1::RenewResponse& reply = *answer.mutable_renew();
-  const CallInfo info{.worker = worker_, .now = now};
+  uint64_t ticket = 0;
+  const CallInfo info{.worker = worker_, .now = now, .ticket = &ticket};
   const Status error = service_.leases().Renew(info, request, reply);
+  ticket_ = std::max(ticket_, ticket);
   const NamedPool* const pool = service_.pools().Find(request.pool());
   if (error.code() == 0 && pool != nullptr) {
     const uint64_t ttl_ms = ToMs(reply.ttl());

@@ -119,6 +119,7 @@ uint32_t RenewRun(const SessionStep& step, SessionGrants& grants, std::size_t& e
   const uint64_t time_ms = std::max(low_ms, std::min(wanted, high_ms));
   const auto out = std::span(verdicts).first(run.refs.size());
   run.pool->leases->Renew(step.worker, run.refs, time_ms, step.now, out);
+  step.ticket = std::max(step.ticket, step.disk.TicketFor(*run.pool));
   uint32_t renewed = 0;
   for (std::size_t i = run.end; i > run.first; --i) {
     const Verdict& verdict = out[i - 1 - run.first];

@@ -14,6 +14,7 @@
 #include "objpool/v1/session.pb.h"
 #include "server/lease/session_directory.h"
 #include "server/lease/session_grants.h"
+#include "server/service/disk_answers.h"
 #include "server/service/pool_set.h"
 
 namespace objpool::server {
@@ -21,6 +22,8 @@ namespace objpool::server {
 struct SessionStep {
   PoolSet& pools;
   lease::SessionDirectory& directory;
+  DiskAnswers& disk;
+  uint64_t& ticket;  // of what answers have to wait for
   uint32_t worker;
   lease::BootMs now;
 };

@@ -103,8 +103,25 @@ void SessionService::Uncork(Desk& desk) {
   });
 }
 
+void SessionService::AwaitDisk(SessionStream& stream) {
+  if (!std::exchange(stream.awaits_disk, true)) {
+    desks_[stream.worker()].awaits_disk.push_back(&stream);
+  }
+}
+
+void SessionService::FlushStored(Desk& desk) {
+  // Those that still wait come back, behind the others.
+  for (std::size_t left = desk.awaits_disk.size(); left > 0 && !desk.awaits_disk.empty(); --left) {
+    SessionStream& stream = *desk.awaits_disk.front();
+    desk.awaits_disk.erase(desk.awaits_disk.begin());
+    stream.awaits_disk = false;
+    stream.Flush();
+  }
+}
+
 void SessionService::Forget(SessionStream& stream) {
   Desk& desk = desks_[stream.worker()];
+  if (std::exchange(stream.awaits_disk, false)) std::erase(desk.awaits_disk, &stream);
   if (std::exchange(stream.busy, false)) std::erase(desk.busy, &stream);
   if (std::exchange(stream.cork, SessionStream::Corked::kOut) != SessionStream::Corked::kOut)
     std::erase(desk.corked, &stream);
@@ -202,13 +219,15 @@ void SessionService::Join(uint32_t worker, SessionStream& stream, ServedSession&
 
 bool SessionService::Turn(uint32_t worker, lease::BootMs now) {
   Desk& desk = desks_[worker];
-  const SessionStep step{pools_, directory_, worker, now};
+  uint64_t ticket = 0;  // of what is given back, which nobody waits for
+  const SessionStep step{pools_, directory_, leases_.disk(), ticket, worker, now};
   Deliver(worker, now);
   EndLapsed(worker, now);
   const bool to_return = GiveBack(desk, step);
   const bool to_serve = Work(desk, now);
   const bool to_look_at = LookAround(desk, step);
   Uncork(desk);
+  FlushStored(desk);
   Store(desk.open, desk.table.open());
   Store(desk.lingering, desk.table.lingering());
   return to_return || to_serve || to_look_at || !desk.corked.empty() ||

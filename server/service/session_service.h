@@ -75,6 +75,8 @@ class SessionService {
   // It is flushed after the first turn that brings it no message: what the client has sent in one
   // go is answered in one go.
   void Cork(SessionStream& stream);
+  // Flushes the stream when a sync of the disk is done.
+  void AwaitDisk(SessionStream& stream);
   void Forget(SessionStream& stream);
 
  private:
@@ -93,6 +95,7 @@ class SessionService {
     std::unordered_map<uint64_t, SessionStream*> coming;  // streams whose session is to come
     std::deque<SessionStream*> busy;
     std::vector<SessionStream*> corked;
+    std::vector<SessionStream*> awaits_disk;
     // Written by the worker, read by anybody.
     std::atomic<uint64_t> open{0}, lingering{0};
     base::Counter resumed, lapsed, given_back;
@@ -112,6 +115,7 @@ class SessionService {
   [[nodiscard]] bool GiveBack(Desk& desk, const SessionStep& step);
   [[nodiscard]] bool Work(Desk& desk, lease::BootMs now);
   void Uncork(Desk& desk);
+  static void FlushStored(Desk& desk);
   [[nodiscard]] bool LookAround(Desk& desk, const SessionStep& step);
 
   PoolSet& pools_;

@@ -38,7 +38,7 @@ SessionStream::~SessionStream() {
 lease::BootMs SessionStream::Now() const { return service_.pools().clock().At(call_.now()); }
 
 SessionStep SessionStream::Step(lease::BootMs now) {
-  return {service_.pools(), service_.directory(), worker_, now};
+  return {service_.pools(), service_.directory(), service_.leases().disk(), ticket_, worker_, now};
 }
 
 bool SessionStream::WantsMessage() const {
@@ -200,7 +200,29 @@ void SessionStream::Notice(const GrantNews& news) {
 }
 
 void SessionStream::Flush() {
-  if (state_ == State::kOpen && !call_.sending()) SendCollected();
+  if (state_ == State::kOpen && !call_.sending() && OnDisk()) SendCollected();
+}
+
+// Whether the disk has what is collected; if not yet, Flush is called again when it has.
+bool SessionStream::OnDisk() {
+  if (ticket_ == 0) return true;
+  const DiskAnswers& disk = service_.leases().disk();
+  switch (disk.StateOf(ticket_)) {
+    case store::GroupCommit::State::kPending:
+      service_.AwaitDisk(*this);
+      return false;
+    case store::GroupCommit::State::kDone:
+      ticket_ = 0;
+      return true;
+    case store::GroupCommit::State::kFailed:
+      break;
+  }
+  // Nobody hears what the disk may not have.
+  ticket_ = 0;
+  collected_.Clear();
+  unnamed_.clear();
+  Fail(DiskFailed(disk.why()));
+  return false;
 }
 
 void SessionStream::SendCollected() {
@@ -217,7 +239,8 @@ void SessionStream::SendCollected() {
 
 // The client hears of the end, and of all before it.
 void SessionStream::Close(const rpc::Status& status, bool linger) {
-  SendCollected();
+  if (OnDisk()) SendCollected();
+  if (state_ == State::kOver) return;
   Detach(Now(), linger);
   state_ = State::kOver;
   call_.Finish(status);

@@ -65,6 +65,7 @@ class SessionStream final : public rpc::StreamHandler {
   bool busy = false;
   enum class Corked : uint8_t { kOut, kIn, kFresh } cork = Corked::kOut;
   uint64_t number = 0;
+  bool awaits_disk = false;
 
   // For its leases that wait, which outlive it by a little.
   struct Line {
@@ -106,6 +107,7 @@ class SessionStream final : public rpc::StreamHandler {
   void Close(const rpc::Status& status, bool linger);
   void Detach(lease::BootMs now, bool linger);
   void SendCollected();
+  [[nodiscard]] bool OnDisk();
   void ReturnUnsent(lease::BootMs now);
 
   // session_operations.cc. Each says what it cost, in grants.
@@ -137,6 +139,7 @@ class SessionStream final : public rpc::StreamHandler {
   State state_ = State::kNew;
   bool half_closed_ = false;
   bool told_drain_ = false;
+  uint64_t ticket_ = 0;               // of DiskAnswers: what is collected has to wait for it
   ServedSession* session_ = nullptr;  // while open
   std::shared_ptr<Line> line_;        // shared with leases that wait
   // The message that is being served.

@@ -10,6 +10,7 @@
 
 #include "server/lease/lease_word.h"
 #include "server/rpc/call.h"
+#include "server/service/disk_answers.h"
 #include "server/service/errors.h"
 #include "server/service/lease_clock.h"
 
@@ -24,6 +25,8 @@ struct CallInfo {
   // For those who answer later: the call; or in its place who asks, to be moved away.
   rpc::UnaryCall* call = nullptr;
   std::unique_ptr<LeaseAsker>* asker = nullptr;
+  // Where to put the ticket of DiskAnswers that the answer has to wait for.
+  uint64_t* ticket = nullptr;
 };
 
 inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite& reply) {
@@ -36,14 +39,15 @@ inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite
 // or the same of std::optional<google::rpc::Status>, which may be empty when it answers later. Each
 // worker reuses its two messages, so that a call allocates none.
 template <typename Request, typename Reply, typename Serve>
-rpc::UnaryHandler TypedHandler(LeaseClock clock, uint32_t workers, Serve serve) {
+rpc::UnaryHandler TypedHandler(LeaseClock clock, uint32_t workers, Serve serve,
+                               DiskAnswers* disk = nullptr) {
   struct Scratch {
     Request request;
     Reply reply;
   };
   // Shared because std::function must be copyable; there is one copy.
   auto scratch = std::make_shared<std::vector<Scratch>>(workers);
-  return [clock, scratch, serve = std::move(serve)](rpc::UnaryCall& call) {
+  return [clock, scratch, disk, serve = std::move(serve)](rpc::UnaryCall& call) {
     auto& [request, reply] = (*scratch)[call.worker()];
     const std::string_view bytes = call.request();
     if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
@@ -51,10 +55,16 @@ rpc::UnaryHandler TypedHandler(LeaseClock clock, uint32_t workers, Serve serve) 
       return;
     }
     reply.Clear();
-    const CallInfo info{call.worker(), clock.At(call.now()), &call};
+    uint64_t ticket = 0;
+    const CallInfo info{.worker = call.worker(),
+                        .now = clock.At(call.now()),
+                        .call = &call,
+                        .ticket = disk == nullptr ? nullptr : &ticket};
     const std::optional<google::rpc::Status> error = serve(info, std::as_const(request), reply);
     if (!error) return;
-    if (error->code() == 0) {
+    if (error->code() == 0 && ticket != 0) {
+      disk->Hold(call, ticket, reply.SerializeAsString());
+    } else if (error->code() == 0) {
       FinishWith(call, reply);
     } else {
       call.Finish(ToCallStatus(*error));

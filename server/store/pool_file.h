@@ -46,9 +46,15 @@ class PoolFile {
   [[nodiscard]] bool draining() const { return header_.draining != 0; }
   void SetDraining(bool draining);
 
+  // Whether the server before this one answered only for what was on the disk.
+  [[nodiscard]] bool was_on_disk() const { return header_.on_disk != 0; }
+
   // Begins the epoch after those of all earlier opens and of `highest_fence`. The fence to go on
-  // from.
-  [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence);
+  // from. After a boot without a clean stop (`after_cut`), epochs that the disk does not know of
+  // may have begun, and are skipped; with `on_disk`, it is on the disk itself, or not begun: then 0,
+  // with `why`.
+  [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence, bool after_cut, bool on_disk,
+                                    std::string& why);
   // Waits until the disk has all of it.
   [[nodiscard]] bool Sync(std::string& why) const { return file_->Sync(why); }
 
@@ -66,6 +72,7 @@ class PoolFile {
     uint64_t description_sum = 0;  // checksum of PoolIdentity::description
     uint64_t epoch = 0;
     uint64_t draining = 0;
+    uint64_t on_disk = 0;
     lease::Secret secret{};
     std::array<char, 64> name{};
     std::array<char, 256> description{};  // its beginning, for people

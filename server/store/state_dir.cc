@@ -120,7 +120,8 @@ bool StateDir::OpenClock(const BootId& boot, uint64_t boot_ms, std::string& why)
   const bool same_boot = clock_.boot == boot && boot != BootId{} && boot_ms >= clock_.seen_boot_ms;
   if (!same_boot) {
     const uint64_t seen = clock_.seen_boot_ms + clock_.offset_ms;
-    if (clock_.clean == 0) clock_.unclean_at = seen;
+    after_cut_ = clock_.clean == 0;
+    if (after_cut_) clock_.unclean_at = seen;
     clock_.offset_ms = seen - boot_ms;
     clock_.boot = boot;
   }

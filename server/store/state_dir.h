@@ -50,6 +50,9 @@ class StateDir {
   // records that it had not written yet, and with them grants that still run.
   [[nodiscard]] lease::BootMs GraceUntil(uint64_t ttl_max_ms) const;
 
+  // Whether the machine was booted since the last server, which had not stopped cleanly.
+  [[nodiscard]] bool after_cut() const { return after_cut_; }
+
   // Notes that the clock has come so far; every second or so.
   void Beat(uint64_t boot_ms);
   // Writes everything to the disk and notes that the stop was clean. Last.
@@ -69,7 +72,7 @@ class StateDir {
     uint64_t seen_boot_ms = 0;  // CLOCK_BOOTTIME at the last Beat
     uint64_t clean = 0;         // 1 after a Close
     lease::Secret request_secret{};
-    uint64_t unclean_at = 0;    // lease clock of the last boot without a Close before it; 0: none
+    uint64_t unclean_at = 0;  // lease clock of the last boot without a Close before it; 0: none
   };
 
   StateDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
@@ -80,6 +83,7 @@ class StateDir {
   const int lock_fd_;
   std::unique_ptr<MappedFile> clock_file_;
   Clock clock_;
+  bool after_cut_ = false;
 };
 
 }  // namespace objpool::store

@@ -56,7 +56,7 @@ Life Begin(const TempFolder& folder, BootMs now = 0) {
   options.pool = {.capacity = kCapacity, .slots = testing::FlatSlots(2)};
   options.secret = life.file->secret();
   options.records = life.file->records();
-  options.first_fence = life.file->BeginEpoch(life.found.highest_fence);
+  options.first_fence = life.file->BeginEpoch(life.found.highest_fence, false, false, why);
   life.pool = LeasePool::Create(options, why);
   EXPECT_NE(life.pool, nullptr) << why;
   for (SlotId worker = 0; worker < 2; ++worker) EXPECT_TRUE(life.pool->Attach(worker));
