@@ -27,6 +27,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   AppendPoolMetrics(sources, families);
   AppendLeaseMetrics(sources, families);
   AppendWaitMetrics(sources, families);
+  AppendBufferMetrics(sources, families);
   AppendRpcMetrics(sources, families);
   metrics::AppendProcessMetrics(families);
   return families;

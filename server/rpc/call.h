@@ -40,6 +40,8 @@ class StreamCall {
  public:
   virtual ~StreamCall() = default;
   [[nodiscard]] virtual uint32_t worker() const = 0;
+  // When the worker took up the event that the handler is being told of.
+  [[nodiscard]] virtual BootNs now() const = 0;
   // Sends a message after those before it. False when too many wait for a client that does not
   // read: nothing is kept, and the handler should finish the call.
   [[nodiscard]] virtual bool Send(std::string_view message) = 0;
@@ -56,6 +58,8 @@ class StreamHandler {
   virtual void OnMessage(std::string_view message) = 0;
   // The client will send no more.
   virtual void OnHalfClose() = 0;
+  // A message that Send took has left, and there is room for another one. Once for each message.
+  virtual void OnSent() {}
   // Every so often, some tens of milliseconds apart.
   virtual void OnTick() {}
   // The server is going down: finish soon.

@@ -58,7 +58,11 @@ void GrpcCall::Advance() {
   }
   if (write_.Take()) {
     outbox_.pop_front();
-    if (!write_.ok()) outbox_.clear();
+    if (!write_.ok()) {
+      outbox_.clear();
+    } else if (handler_ != nullptr && !final_) {
+      handler_->OnSent();
+    }
   }
   // A stream whose client has gone is over; a unary call is ended by its handler, who sees
   // cancelled().
@@ -131,6 +135,9 @@ void GrpcCall::OnTick(BootNs now, bool stopping) {
 }
 
 uint32_t GrpcCall::worker() const { return owner_.index(); }
+
+// A request of a unary call arrives once; a stream goes by the turns of the loop.
+BootNs GrpcCall::now() const { return request_whole_ ? request_at_ : owner_.now(); }
 
 std::string_view GrpcCall::request() const {
   return {reinterpret_cast<const char*>(request_.begin()), request_.size()};

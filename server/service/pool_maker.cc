@@ -107,6 +107,7 @@ std::unique_ptr<NamedPool> PoolMaker::Make(const PoolSpec& spec, lease::BootMs n
                                          .slots = options_.slots},
                                         why);
     if (pool->memory == nullptr) return nullptr;
+    pool->transfers = std::vector<BufferCell>(options_.slots->slots());
   }
   pool->leases = lease::LeasePool::Create(options, why);
   if (pool->leases == nullptr) return nullptr;
