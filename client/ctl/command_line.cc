@@ -123,6 +123,7 @@ class CommandLine {
         ->check(CLI::IsMember({"text", "json"}), "", "");
     AddGrantCommands();
     AddRefCommands();
+    AddBufferCommands();
     AddOnlookerCommands();
     AddServerCommands();
     AddBench();
@@ -156,6 +157,8 @@ class CommandLine {
     if (app_.got_subcommand("return")) return RunReturn(refs_, target_, console);
     if (app_.got_subcommand("renew")) return RunRenew(refs_, target_, console);
     if (app_.got_subcommand("revoke")) return RunRevoke(refs_, target_, console);
+    if (app_.got_subcommand("read")) return RunRead(buffer_, target_, console);
+    if (app_.got_subcommand("write")) return RunWrite(buffer_, target_, console);
     if (app_.got_subcommand("grant")) return RunGrant(grant_, target_, console);
     if (app_.got_subcommand("grants")) return RunGrants(grants_, target_, console);
     if (app_.got_subcommand("check-fence")) return RunCheckFence(fence_, target_, console);
@@ -244,6 +247,33 @@ class CommandLine {
     renew->footer(Example("  objpoolctl renew \"$ref\" --ttl 1m"));
   }
 
+  void AddBufferCommands() {
+    const auto add = [this](const char* name, const char* what) {
+      CLI::App* command = app_.add_subcommand(name, what);
+      command
+          ->add_option(
+              "REF", buffer_.ref,
+              "POOL/HANDLE/FENCE/KEY as lease gave it (other users of this machine can see "
+              "arguments, but not the environment)")
+          ->envname("OBJPOOL_REF")
+          ->required();
+      command->add_option("--offset", buffer_.offset, "Where in the buffer to begin, in bytes")
+          ->capture_default_str()
+          ->check(CLI::Range(uint64_t{0}, kMaxBufferBytes));
+      return command;
+    };
+    CLI::App* read = add("read", "Write the bytes of a leased buffer to the standard output");
+    read->add_option("--length", buffer_.length, "How many bytes [to the buffer's end]")
+        ->check(CLI::Range(uint64_t{1}, kMaxBufferBytes));
+    read->footer(
+        Example("  objpoolctl read \"$ref\" > image\n"
+                "  OBJPOOL_REF=$ref objpoolctl read --offset 4096 --length 512 | xxd"));
+    CLI::App* write = add("write", "Write the standard input into a leased buffer");
+    write->footer(
+        Example("  objpoolctl write \"$ref\" < image\n"
+                "  date | OBJPOOL_REF=$ref objpoolctl write --offset 4096"));
+  }
+
   void AddServerCommands() {
     CLI::App* pools = app_.add_subcommand("pools", "Show all pools, or one with its slots");
     pools->add_option("POOL", pool_, "The one")->check(CheckPool, "", "");
@@ -292,6 +322,7 @@ class CommandLine {
   std::string output_ = "text";
   LeaseOptions lease_;
   RefsOptions refs_;
+  BufferOptions buffer_;
   GrantOptions grant_;
   GrantsOptions grants_;
   std::string fence_;

@@ -36,6 +36,17 @@ struct RefsOptions {
 // Ends grants, whoever holds them. Likewise, but the refs may be without their keys; one call each.
 [[nodiscard]] Exit RunRevoke(const RefsOptions& options, const Target& target, Console& console);
 
+struct BufferOptions {
+  std::string ref;  // as given
+  uint64_t offset = 0;
+  uint64_t length = 0;  // read only. Default: 0, to the buffer's end.
+};
+// No buffer is larger.
+inline constexpr uint64_t kMaxBufferBytes = uint64_t{1} << 30;
+// The bytes of a leased buffer to `out`, and from `in`.
+[[nodiscard]] Exit RunRead(const BufferOptions& options, const Target& target, Console& console);
+[[nodiscard]] Exit RunWrite(const BufferOptions& options, const Target& target, Console& console);
+
 struct GrantOptions {
   std::string pool;
   uint64_t handle = 0;
