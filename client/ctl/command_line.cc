@@ -126,6 +126,7 @@ class CommandLine {
     AddBufferCommands();
     AddOnlookerCommands();
     AddServerCommands();
+    AddStateCommands();
     AddBench();
   }
 
@@ -164,6 +165,10 @@ class CommandLine {
     if (app_.got_subcommand("check-fence")) return RunCheckFence(fence_, target_, console);
     if (app_.got_subcommand("pools")) return RunPools(pool_, target_, console);
     if (app_.got_subcommand("probe")) return RunProbe(service_, target_, console);
+    if (const CLI::App* const state = app_.get_subcommand("state"); state->parsed()) {
+      state_.verify = state->got_subcommand("verify");
+      return RunState(state_, target_, console);
+    }
     // Without --count a run warms up; with it, exactly so many cycles are tried.
     if (bench_.count != 0 && !warmup_given_) bench_.warmup = Milliseconds(0);
     return RunBench(bench_, target_, console);
@@ -285,6 +290,25 @@ class CommandLine {
     probe->footer(Example("  HEALTHCHECK CMD [\"objpoolctl\", \"probe\"]"));
   }
 
+  void AddStateCommands() {
+    CLI::App* state =
+        app_.add_subcommand("state", "Look at a server's state_dir, without a server");
+    state->require_subcommand(1);
+    const auto add = [&](const char* name, const char* what, const std::string& example) {
+      CLI::App* command = state->add_subcommand(name, what);
+      command->add_option("FOLDER", state_.folder, "The state_dir, or a copy of it; only read")
+          ->required();
+      command->footer(Example(example) + "\nExit codes: 0 sound; 1 damaged; 2 cannot be read.");
+    };
+    add("dump", "Show every pool and every handle that was ever leased, one line each",
+        "  objpoolctl state dump /var/lib/objpool | awk -F'\\t' '$5 == \"leased\"'");
+    add("verify", "Check every header and every record, and show only what is wrong",
+        "  objpoolctl state verify /backup/objpool && echo sound");
+    state->footer(
+        Example("  objpoolctl state dump /var/lib/objpool --output json\n"
+                "  objpoolctl state verify /backup/objpool && echo sound"));
+  }
+
   void AddBench() {
     CLI::App* bench = app_.add_subcommand(
         "bench", "Measure the server: each client leases, holds and returns, over and over");
@@ -328,6 +352,7 @@ class CommandLine {
   std::string fence_;
   std::string pool_;
   std::string service_;
+  StateOptions state_;
   BenchOptions bench_;
   bool warmup_given_ = false;
 };

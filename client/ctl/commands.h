@@ -72,6 +72,14 @@ inline constexpr Milliseconds kMaxHeld = std::chrono::hours(24 * 3650);
 // The health of `service`, or of the server as a whole: kOk only when it serves.
 [[nodiscard]] Exit RunProbe(const std::string& service, const Target& target, Console& console);
 
+struct StateOptions {
+  std::string folder;
+  bool verify = false;  // else dump
+};
+// What a server's state_dir holds, asked of the objpoold beside this program, else of the one on
+// the path: its output and exit code are this command's.
+[[nodiscard]] Exit RunState(const StateOptions& options, const Target& target, Console& console);
+
 struct BenchOptions {
   std::string pool;               // Default: empty, the pool of most capacity.
   Milliseconds duration{10'000};  // of the measured part

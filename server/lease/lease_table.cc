@@ -383,22 +383,28 @@ bool LeaseTable::TryView(Handle handle, BootMs now, std::optional<GrantView>& vi
   const LeaseWord word(before);
   view.reset();
   if (!word.leased() || word.Overdue(now)) return true;
-  GrantView seen;
+  GrantView seen = DetailsOf(records_, handle);
   seen.deadline = word.time();
-  seen.fence = records_.details[handle].fence.load(std::memory_order_acquire);  // A3 <- R3
-  const uint64_t packed =
-      records_.details[handle].packed.load(std::memory_order_acquire);  // A3 <- R3
+  if (records_.words[handle].load(std::memory_order_relaxed) != before) return false;
+  view = std::move(seen);
+  return true;
+}
+
+// All but the deadline, which the word has.
+GrantView LeaseTable::DetailsOf(const Records& records, Handle handle) {
+  const Details& details = records.details[handle];
+  GrantView seen;
+  seen.fence = details.fence.load(std::memory_order_acquire);              // A3 <- R3
+  const uint64_t packed = details.packed.load(std::memory_order_acquire);  // A3 <- R3
   seen.granted_at = packed >> kGrantedShift;
   std::array<char, kMaxHolderBytes> name;
   const std::size_t length = std::min<std::size_t>(packed & kLengthMask, kMaxHolderBytes);
   for (std::size_t w = 0; w * sizeof(uint64_t) < length; ++w) {
-    const uint64_t bits = records_.holders[handle][w].load(std::memory_order_acquire);  // A3 <- R3
+    const uint64_t bits = records.holders[handle][w].load(std::memory_order_acquire);  // A3 <- R3
     std::memcpy(name.data() + (w * sizeof(bits)), &bits, sizeof(bits));
   }
-  if (records_.words[handle].load(std::memory_order_relaxed) != before) return false;
   seen.holder.assign(name.data(), length);
-  view = std::move(seen);
-  return true;
+  return seen;
 }
 
 }  // namespace objpool::lease

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,33 @@ class PoolFile {
   [[nodiscard]] static std::unique_ptr<PoolFile> Open(const std::string& folder,
                                                       const PoolIdentity& identity,
                                                       std::size_t record_bytes, std::string& why);
+
+  // Whether a file of these bytes would be opened so; with `why`, which begins with `path`, where
+  // not.
+  [[nodiscard]] static bool Accepts(std::span<const std::byte> file, const std::string& path,
+                                    const PoolIdentity& identity, std::size_t record_bytes,
+                                    std::string& why);
+
+  // What a file says of itself, for readers who know of no pool. Without its secret.
+  struct Facts {
+    uint64_t version = 0;
+    uint64_t capacity = 0;
+    uint64_t record_bytes = 0;
+    uint64_t epoch = 0;
+    std::string name;
+    std::string description;
+    bool description_is_whole = false;  // else it is the beginning of a longer one
+  };
+  struct Look {
+    std::optional<Facts> facts;  // empty where the header is damaged, or of something else
+    int damaged_copies = 0;      // of the header, of two
+    std::string why;             // the file cannot be of use, and why
+  };
+  [[nodiscard]] static Look LookAt(std::span<const std::byte> file);
+  // The part of a file that Accepts, or LookAt finds nothing wrong with.
+  [[nodiscard]] static std::span<const std::byte> RecordsOf(std::span<const std::byte> file) {
+    return file.subspan(kHeaderBytes);
+  }
 
   // Of no earlier server: the records are zeros.
   [[nodiscard]] bool fresh() const { return fresh_; }
@@ -73,8 +101,9 @@ class PoolFile {
 
   explicit PoolFile(std::unique_ptr<MappedFile> file) : file_(std::move(file)) {}
   void Begin(const PoolIdentity& identity, std::size_t record_bytes);
-  [[nodiscard]] bool Check(const PoolIdentity& identity, std::size_t record_bytes,
-                           std::string& why);
+  [[nodiscard]] static bool Check(const std::optional<Header>& header, const std::string& path,
+                                  const PoolIdentity& identity, std::size_t record_bytes,
+                                  std::string& why);
 
   const std::unique_ptr<MappedFile> file_;
   Header header_;
