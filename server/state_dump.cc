@@ -13,6 +13,7 @@ namespace {
 
 using lease::LeaseTable;
 using store::FileView;
+using store::PoolFacts;
 using store::PoolFile;
 using store::StateDir;
 
@@ -144,7 +145,7 @@ class StateDump {
   }
 
   void DescribePool(const std::string& file, const PoolFile::Look& look) {
-    const PoolFile::Facts facts = look.facts.value_or(PoolFile::Facts{});
+    const PoolFacts facts = look.facts.value_or(PoolFacts{});
     const auto copies = static_cast<uint64_t>(look.damaged_copies);
     if (command_.json) {
       JsonLine line("pool");
@@ -167,7 +168,7 @@ class StateDump {
          << '\n';
   }
 
-  void WriteRecord(const PoolFile::Facts& facts, const HandleValues& values,
+  void WriteRecord(const PoolFacts& facts, const HandleValues& values,
                    const LeaseTable::Inspected& record) {
     const bool sound = record.health == LeaseTable::Health::kSound;
     const bool leased = sound && record.word.leased();

@@ -84,7 +84,7 @@ JsonLine& JsonLine::Raw(std::string_view key, std::string_view value) {
 }
 
 // After the texts of PoolSet: `ids from 7`, `labels "a" "b"`, `buffers of 9 bytes`.
-HandleValues::HandleValues(const store::PoolFile::Facts& facts) {
+HandleValues::HandleValues(const store::PoolFacts& facts) {
   constexpr std::string_view kIds = "ids from ";
   constexpr std::string_view kLabels = "labels \"";
   constexpr std::string_view kBetween = "\" \"";
@@ -118,7 +118,7 @@ std::string StateName(const lease::LeaseTable::Inspected& record) {
   if (record.health == Health::kDamaged) return "damaged";
   if (record.health == Health::kUnfinished) return "unfinished";
   if (record.word.leased()) return record.word.for_cleaning() ? "cleaning" : "leased";
-  const std::string ending = EndingName(record.word.ending());
+  std::string ending = EndingName(record.word.ending());
   if (record.word.place() == lease::Place::kFree && !ending.empty()) return ending;
   return PlaceName(record.word.place()) + (ending.empty() ? "" : "/" + ending);
 }

@@ -33,7 +33,7 @@ class JsonLine {
 // What the handles of a pool stand for, as far as its file says.
 class HandleValues {
  public:
-  explicit HandleValues(const store::PoolFile::Facts& facts);
+  explicit HandleValues(const store::PoolFacts& facts);
   // Empty where the file does not say.
   [[nodiscard]] std::string Of(uint32_t handle) const;
 

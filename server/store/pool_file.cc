@@ -122,7 +122,7 @@ PoolFile::Look PoolFile::LookAt(std::span<const std::byte> file) {
     look.why = header ? "it is no pool's" : "both copies of the header are damaged";
     return look;
   }
-  Facts& facts = look.facts.emplace();
+  PoolFacts& facts = look.facts.emplace();
   facts.version = header->version;
   if (header->version != kVersion) {
     look.why = "it must be of version " + std::to_string(kVersion) + ", but is of version " +

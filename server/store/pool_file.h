@@ -29,6 +29,17 @@ struct PoolIdentity {
   std::string description;  // of what they stand for, in full: "ids from 0", "labels a, b"
 };
 
+// What a file says of itself. Without its secret.
+struct PoolFacts {
+  uint64_t version = 0;
+  uint64_t capacity = 0;
+  uint64_t record_bytes = 0;
+  uint64_t epoch = 0;
+  std::string name;
+  std::string description;
+  bool description_is_whole = false;  // else it is the beginning of a longer one
+};
+
 class PoolFile {
  public:
   // Opens the file of a pool in `folder`, or makes it. Null, with `why`: when it is damaged, of
@@ -43,20 +54,11 @@ class PoolFile {
                                     const PoolIdentity& identity, std::size_t record_bytes,
                                     std::string& why);
 
-  // What a file says of itself, for readers who know of no pool. Without its secret.
-  struct Facts {
-    uint64_t version = 0;
-    uint64_t capacity = 0;
-    uint64_t record_bytes = 0;
-    uint64_t epoch = 0;
-    std::string name;
-    std::string description;
-    bool description_is_whole = false;  // else it is the beginning of a longer one
-  };
+  // The same for readers who know of no pool.
   struct Look {
-    std::optional<Facts> facts;  // empty where the header is damaged, or of something else
-    int damaged_copies = 0;      // of the header, of two
-    std::string why;             // the file cannot be of use, and why
+    std::optional<PoolFacts> facts;  // empty where the header is damaged, or of something else
+    int damaged_copies = 0;          // of the header, of two
+    std::string why;                 // the file cannot be of use, and why
   };
   [[nodiscard]] static Look LookAt(std::span<const std::byte> file);
   // The part of a file that Accepts, or LookAt finds nothing wrong with.

@@ -98,7 +98,7 @@ std::string StateDir::HolderOf(const std::string& path) {
   if (fd < 0) return {};
   // Shared and given back at once: only a server that starts in this very moment would be refused.
   const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  const std::string holder = held ? TextOf(fd) : "";
+  std::string holder = held ? TextOf(fd) : "";
   close(fd);
   return holder;
 }
