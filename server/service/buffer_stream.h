@@ -5,8 +5,8 @@
 //       while no message comes.
 //   I2  A call holds at most kChunksAhead chunks that its client has not taken, and a worker serves
 //       at most kMaxStreams such calls, so they take some 64 MiB a worker at the most.
-//   I3  A pool may go while a call runs: it is found anew for each look, and used until the end of the
-//       turn only (pool_set.h). A key is of one pool, also where another one got its name.
+//   I3  A pool may go while a call runs: it is found anew for each look, and used until the end of
+//       the turn only (pool_set.h). A key is of one pool, also where another one got its name.
 //   I4  A call whose client neither reads nor writes for kIdleNs ends.
 //
 // What the two looks prove. Whoever gives the buffer to somebody else has changed the handle's word

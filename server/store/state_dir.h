@@ -83,7 +83,7 @@ class StateDir {
     uint64_t seen_boot_ms = 0;  // CLOCK_BOOTTIME at the last Beat
     uint64_t clean = 0;         // 1 after a Close
     lease::Secret request_secret{};
-    uint64_t unclean_at = 0;    // lease clock of the last boot without a Close before it; 0: none
+    uint64_t unclean_at = 0;  // lease clock of the last boot without a Close before it; 0: none
   };
 
   StateDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}

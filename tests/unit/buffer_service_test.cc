@@ -219,6 +219,22 @@ TEST_F(BufferServiceTest, ATickTellsThatTheGrantIsOver) {
   EXPECT_EQ(InfoOf(call_.final).reason(), "GRANT_EXPIRED");
 }
 
+TEST_F(BufferServiceTest, APoolThatIsGoneEndsTheCallsOfItsBuffers) {
+  const lease::GrantRef ref = Lease();
+  FakeStream other;
+  const auto read = Start("Read", call_);
+  const auto write = Start("Write", other);
+  read->OnMessage(ReadRequest(ref));
+  write->OnMessage(WriteRequest(ref, "abc"));
+  (void)pools_->Withdraw(*pool_);
+  pools_->Destroy(*pool_);
+  read->OnSent();
+  write->OnMessage(More("def"));
+  EXPECT_EQ(InfoOf(call_.final).reason(), "POOL_UNKNOWN");
+  EXPECT_EQ(InfoOf(other.final).reason(), "POOL_UNKNOWN");
+  EXPECT_EQ(InfoOf(other.final).metadata().at("bytes_written"), "3");
+}
+
 TEST_F(BufferServiceTest, AClientThatDoesNothingIsCut) {
   const lease::GrantRef ref = Lease();
   for (const bool stopping : {false, true}) {

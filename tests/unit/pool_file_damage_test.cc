@@ -1,7 +1,7 @@
 // Goal: whatever length a pool's file is cut to and whichever single bit of it flips, it is refused
 // with a message, or every handle that was leased is leased by the same fence or quarantined: none
 // is free, and no fence comes again.
-// Method: a file of 64 KiB, damaged in every way one by one. Cut ones are real files; flipped ones
+// Method: a file of 76 KiB, damaged in every way one by one. Cut ones are real files; flipped ones
 // are opened from memory, header and records, which is what a file is once it is mapped.
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -41,7 +41,7 @@ constexpr std::size_t kStep = kObjpoolChecked ? 61 : 1;
 class PoolFileDamage : public ::testing::Test {
  protected:
   // Two lives, so that both copies of the header are used. Of the handles a tenth is held, with
-  // names of all lengths; others were; most never were.
+  // names of all lengths and with requests or without; others were; most never were.
   PoolFileDamage() {
     for (int life = 0; life < 2; ++life) {
       std::string why;
@@ -56,14 +56,16 @@ class PoolFileDamage : public ::testing::Test {
       Use(*table, life);
     }
     whole_ = ReadAll(path());
-    EXPECT_EQ(whole_.size(), std::size_t{64} << 10);
+    EXPECT_EQ(whole_.size(), std::size_t{76} << 10);
   }
 
   void Use(LeaseTable& table, int life) {
     for (Handle handle = 0; handle < 64; ++handle) {
       const Handle at = (handle * 5) + static_cast<Handle>(life);
       const std::string holder(handle, 'h');
-      const uint64_t fence = table.Grant(at, kNow, kNow + 60'000, holder);
+      const lease::RequestHash request = {.id = handle % 3, .content = handle};
+      const uint64_t fence =
+          table.Grant(at, kNow, kNow + 60'000, {.holder = holder, .request = request});
       EXPECT_NE(fence, 0u);
       highest_ = std::max(highest_, fence);
       if (handle % 2 == 0) {
