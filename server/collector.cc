@@ -28,6 +28,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   AppendLeaseMetrics(sources, families);
   AppendWaitMetrics(sources, families);
   AppendBufferMetrics(sources, families);
+  AppendSessionMetrics(sources, families);
   AppendRpcMetrics(sources, families);
   metrics::AppendProcessMetrics(families);
   return families;

@@ -14,6 +14,7 @@
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
 #include "server/service/pool_set.h"
+#include "server/service/session_service.h"
 
 namespace objpool::server {
 
@@ -23,13 +24,14 @@ struct CollectorSources {
   const SlotMap& slots;
   const rpc::MethodTable& methods;
   const rpc::Engine& engine;
+  const SessionService& sessions;
 };
 
 // Every family, those of the process included. Any thread.
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
 // Its parts: what pools and slots hold and hand over; what became of grants; who waits; what goes
-// into and out of buffers; calls and workers.
+// into and out of buffers; sessions; calls and workers.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
@@ -38,6 +40,8 @@ void AppendWaitMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendBufferMetrics(const CollectorSources& sources,
                          std::vector<prometheus::MetricFamily>& families);
+void AppendSessionMetrics(const CollectorSources& sources,
+                          std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,
                       std::vector<prometheus::MetricFamily>& families);
 

@@ -56,13 +56,8 @@ bool Server::Plan(std::string& why) {
 
 bool Server::OpenPools(std::string& why) {
   const uint64_t boot_ms = rpc::BootNow() / 1'000'000;
-  const auto wake = [this](uint32_t worker) {
-    // Without an engine yet, the worker looks by itself some milliseconds later.
-    if (rpc::Engine* const engine = engine_to_wake_.load(std::memory_order_acquire)) {
-      engine->Wake(worker);
-    }
-  };
-  waiting_ = std::make_unique<LeaseWaiting>(plan_.slots->slots(), wake, requests_);
+  waiting_ = std::make_unique<LeaseWaiting>(
+      plan_.slots->slots(), [this](uint32_t worker) { Wake(worker); }, requests_);
   PoolSet::Options options;
   options.maker.slots = plan_.slots;
   options.maker.requests = &requests_;
@@ -89,7 +84,7 @@ bool Server::OpenPools(std::string& why) {
   hooks.forget = std::bind_front(&MadePools::Forget, &made_pools_);
   hooks.remove_file = std::bind_front(&MadePools::RemovePoolFile, &made_pools_);
   hooks.has_room = std::bind_front(&Server::HasRoom, this);
-  hooks.wake = wake;
+  hooks.wake = [this](uint32_t worker) { Wake(worker); };
   hooks.now = [this] { return pools_->clock().At(rpc::BootNow()); };
   changes_ = std::make_unique<PoolChanges>(*pools_, hooks);
   return true;
@@ -103,6 +98,13 @@ bool Server::HasRoom(uint64_t more_bytes, std::string& why) const {
   why = "pools: must fit into the memory that this process may fill, " + std::to_string(*limit) +
         " bytes, but need " + std::to_string(bytes) + " bytes";
   return false;
+}
+
+// Without an engine yet, the worker looks by itself some milliseconds later.
+void Server::Wake(uint32_t worker) {
+  if (rpc::Engine* const engine = engine_to_wake_.load(std::memory_order_acquire)) {
+    engine->Wake(worker);
+  }
 }
 
 // On worker 0, every turn.
@@ -120,6 +122,9 @@ bool Server::StartEngine(std::string& why) {
       *pools_, *waiting_, requests_,
       state_ == nullptr ? lease::RandomSecret() : state_->request_secret());
   lease_service_->AddTo(methods_, workers);
+  session_service_ = std::make_unique<SessionService>(*pools_, *lease_service_, workers,
+                                                      [this](uint32_t worker) { Wake(worker); });
+  session_service_->AddTo(methods_);
   pool_service_ = std::make_unique<PoolService>(*pools_, *changes_, state_ != nullptr);
   pool_service_->AddTo(methods_, workers);
   buffer_service_ = std::make_unique<BufferService>(*pools_);
@@ -145,7 +150,8 @@ bool Server::StartEngine(std::string& why) {
     const lease::BootMs at = pools_->clock().At(now);
     waiting_->Turn(worker, at, lease_service_->shutting_down());
     changes_->Turn(worker, lease_service_->shutting_down());
-    return pools_->Turn(worker, at);  // last, see there
+    const bool more = session_service_->Turn(worker, at);
+    return pools_->Turn(worker, at) || more;  // last, see there
   };
   engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
@@ -189,7 +195,8 @@ metrics::HttpResponse Server::Page(std::string_view path) const {
   if (path == "/metrics") {
     return {.code = 200,
             .content_type = std::string(metrics::kTextContentType),
-            .body = metrics::Render(Collect({*pools_, *plan_.slots, methods_, *engine_}))};
+            .body = metrics::Render(
+                Collect({*pools_, *plan_.slots, methods_, *engine_, *session_service_}))};
   }
   if (path == "/healthz") {
     const bool serving =

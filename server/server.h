@@ -25,6 +25,7 @@
 #include "server/service/pool_changes.h"
 #include "server/service/pool_service.h"
 #include "server/service/reflection_service.h"
+#include "server/service/session_service.h"
 #include "server/store/state_dir.h"
 #include "server/worker_plan.h"
 
@@ -58,6 +59,7 @@ class Server {
   [[nodiscard]] bool Plan(std::string& why);
   [[nodiscard]] bool OpenPools(std::string& why);
   [[nodiscard]] bool HasRoom(uint64_t more_bytes, std::string& why) const;
+  void Wake(uint32_t worker);
   void Beat(rpc::BootNs now);
   [[nodiscard]] bool StartEngine(std::string& why);
   [[nodiscard]] bool StartMetrics(std::string& why);
@@ -73,6 +75,7 @@ class Server {
   std::unique_ptr<PoolSet> pools_;
   std::unique_ptr<PoolChanges> changes_;
   std::unique_ptr<LeaseService> lease_service_;
+  std::unique_ptr<SessionService> session_service_;
   std::unique_ptr<PoolService> pool_service_;
   std::unique_ptr<BufferService> buffer_service_;
   std::unique_ptr<HealthService> health_service_;

@@ -15,6 +15,10 @@ Secret RandomSecret() {
   return secret;
 }
 
+bool SameSecret(const Secret& left, const Secret& right) {
+  return sodium_memcmp(left.data(), right.data(), left.size()) == 0;
+}
+
 uint64_t MakeKey(const Secret& secret, uint32_t pool_id, uint64_t handle, uint64_t fence) {
   const std::array<uint64_t, 3> subject = {pool_id, handle, fence};
   std::array<uint8_t, sizeof(subject)> bytes;

@@ -22,6 +22,8 @@ struct GrantRef {
 
 // From the system's random generator.
 [[nodiscard]] Secret RandomSecret();
+// In constant time.
+[[nodiscard]] bool SameSecret(const Secret& left, const Secret& right);
 [[nodiscard]] uint64_t MakeKey(const Secret& secret, uint32_t pool_id, uint64_t handle,
                                uint64_t fence);
 [[nodiscard]] bool KeyFits(const Secret& secret, uint32_t pool_id, const GrantRef& ref);

@@ -241,7 +241,7 @@ LeaseWord LeaseTable::AfterEnd(LeaseWord word, Ending how, BootMs now,
                                Disposition disposition) const {
   const bool rests = rest_ms_.load(std::memory_order_relaxed) != 0 || is_ready_;
   Place place = rests ? Place::kResting : Place::kFree;
-  if (how != Ending::kReturned) {
+  if (how != Ending::kReturned || disposition == Disposition::kAbandoned) {
     if (word.for_cleaning() || dirty_unless_returned_) place = Place::kDirty;
   } else if (disposition == Disposition::kDirty) {
     place = Place::kDirty;

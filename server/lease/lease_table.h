@@ -70,6 +70,8 @@ enum class Disposition : uint8_t {
   kClean,   // ready for the next holder
   kDirty,   // to be cleaned first, by somebody who leases it for that
   kBroken,  // of no use: quarantined
+  // Nobody says, for its holder is gone: as if the grant had expired.
+  kAbandoned,
 };
 
 struct Verdict {

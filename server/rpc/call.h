@@ -40,11 +40,13 @@ class StreamCall {
  public:
   virtual ~StreamCall() = default;
   [[nodiscard]] virtual uint32_t worker() const = 0;
-  // When the worker took up the event that the handler is being told of.
+  // When the worker took up the event that it works at.
   [[nodiscard]] virtual BootNs now() const = 0;
   // Sends a message after those before it. False when too many wait for a client that does not
   // read: nothing is kept, and the handler should finish the call.
   [[nodiscard]] virtual bool Send(std::string_view message) = 0;
+  // Something that was sent has not left yet: the client may read slowly. OnSent tells when it has.
+  [[nodiscard]] virtual bool sending() const = 0;
   // Ends the call when all was sent, once.
   virtual void Finish(const Status& status) = 0;
 };
@@ -56,10 +58,16 @@ class StreamHandler {
   virtual ~StreamHandler() = default;
   // A message came; its bytes are valid during the call.
   virtual void OnMessage(std::string_view message) = 0;
-  // The client will send no more.
+  // Whether the next message may come. While not, the engine takes none, and the client is held up.
+  // Asked after each event of the call, and after each OnTick.
+  [[nodiscard]] virtual bool WantsMessage() const { return true; }
+  // The client will send no more. Perhaps because it is gone: then the end follows at once.
   virtual void OnHalfClose() = 0;
-  // A message that Send took has left, and there is room for another one. Once for each message.
+  // All that was sent has left.
   virtual void OnSent() {}
+  // The client has gone, and the call has been ended for that: nothing can be sent or finished any
+  // more. Not called where the handler has finished it.
+  virtual void OnGone() {}
   // Every so often, some tens of milliseconds apart.
   virtual void OnTick() {}
   // The server is going down: finish soon.

@@ -20,7 +20,10 @@ grpc::Slice Flatten(const grpc::ByteBuffer& buffer) {
 
 GrpcCall::GrpcCall(GrpcWorker& owner) : owner_(owner) { owner_.Register(*this); }
 
-GrpcCall::~GrpcCall() { owner_.Unregister(*this); }
+GrpcCall::~GrpcCall() {
+  if (handler_ != nullptr) owner_.StreamEnded();
+  owner_.Unregister(*this);
+}
 
 void GrpcCall::RequestArrival() {
   context_.AsyncNotifyWhenDone(done_.Tag());
@@ -40,9 +43,15 @@ void GrpcCall::Begin() {
     Finish({Code::kUnimplemented, "unknown method " + context_.method().substr(0, 256), {}});
     return;
   }
-  if (!method()->unary()) {
-    handler_ = std::get<StreamFactory>(method()->handler)(*this);
+  method()->unary() ? StartRead() : BeginStream();
+}
+
+void GrpcCall::BeginStream() {
+  if (!owner_.StreamBegan()) {
+    Finish({Code::kResourceExhausted, "too many streams", {}});
+    return;
   }
+  handler_ = std::get<StreamFactory>(method()->handler)(*this);
   StartRead();
 }
 
@@ -56,18 +65,15 @@ void GrpcCall::Advance() {
       OnRequest(read_.ok());
     }
   }
-  if (write_.Take()) {
-    outbox_.pop_front();
-    if (!write_.ok()) {
-      outbox_.clear();
-    } else if (handler_ != nullptr && !final_) {
-      handler_->OnSent();
-    }
-  }
+  if (write_.Take()) OnWritten();
   // A stream whose client has gone is over; a unary call is ended by its handler, who sees
   // cancelled().
-  if (done_.ok() && handler_ != nullptr && !final_) Finish({Code::kCancelled, "cancelled", {}});
+  if (done_.ok() && handler_ != nullptr && !final_) {
+    Finish({Code::kCancelled, "cancelled", {}});
+    handler_->OnGone();
+  }
   Pump();
+  ReadMore();
 }
 
 void GrpcCall::OnRequest(bool ok) {
@@ -87,13 +93,24 @@ void GrpcCall::OnRequest(bool ok) {
 void GrpcCall::OnStreamRead(bool ok) {
   if (final_) return;
   if (!ok) {
+    reads_over_ = true;
     handler_->OnHalfClose();
     return;
   }
   const grpc::Slice message = Flatten(incoming_);
   incoming_.Clear();
   handler_->OnMessage({reinterpret_cast<const char*>(message.begin()), message.size()});
-  if (!final_) StartRead();
+}
+
+void GrpcCall::ReadMore() {
+  if (handler_ == nullptr || final_ || reads_over_ || read_.pending()) return;
+  if (handler_->WantsMessage()) StartRead();
+}
+
+void GrpcCall::OnWritten() {
+  outbox_.pop_front();
+  if (!write_.ok()) outbox_.clear();
+  if (handler_ != nullptr && !final_ && outbox_.empty() && write_.ok()) handler_->OnSent();
 }
 
 // Sends what waits: one message at a time, and the end behind the last.
@@ -129,6 +146,7 @@ void GrpcCall::OnTick(BootNs now, bool stopping) {
   if (handler_ != nullptr) {
     handler_->OnTick();
     if (stopping && !final_ && !std::exchange(told_to_stop_, true)) handler_->OnShutdown();
+    ReadMore();
   } else if (!request_whole_ && now - began_at_ > owner_.request_timeout_ns()) {
     Finish({Code::kDeadlineExceeded, "the request did not arrive in time", {}});
   }
@@ -136,7 +154,8 @@ void GrpcCall::OnTick(BootNs now, bool stopping) {
 
 uint32_t GrpcCall::worker() const { return owner_.index(); }
 
-// A request of a unary call arrives once; a stream goes by the turns of the loop.
+// A request of a unary call arrives once; a stream goes by the turns of the loop, also while its
+// handler is being made.
 BootNs GrpcCall::now() const { return request_whole_ ? request_at_ : owner_.now(); }
 
 std::string_view GrpcCall::request() const {

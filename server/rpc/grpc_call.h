@@ -54,13 +54,17 @@ class GrpcCall final : public UnaryCall, public StreamCall {
   [[nodiscard]] bool cancelled() const override;
   [[nodiscard]] uint8_t* AllocateReply(std::size_t bytes) override;
   [[nodiscard]] bool Send(std::string_view message) override;
+  [[nodiscard]] bool sending() const override { return !outbox_.empty(); }
   void Finish(const Status& status) override;
 
  private:
   [[nodiscard]] const Method* method() const;
   void StartRead();
   void OnRequest(bool ok);
+  void BeginStream();
   void OnStreamRead(bool ok);
+  void ReadMore();
+  void OnWritten();
   void Pump();
   void Count(Code code);
 
@@ -76,6 +80,7 @@ class GrpcCall final : public UnaryCall, public StreamCall {
   BootNs request_at_ = 0;  // when the request had arrived whole
   BootNs final_at_ = 0;    // when Finish was called
   bool request_whole_ = false;
+  bool reads_over_ = false;  // of a stream: half-closed, or gone
   bool told_to_stop_ = false;
   grpc::ByteBuffer incoming_;
   grpc::Slice request_;

@@ -34,6 +34,10 @@ void SetLimits(grpc::ServerBuilder& builder, const EngineOptions& options) {
   // Clients that look after their connections ping about every half minute, also without calls.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // A client that a network has swallowed says nothing, and its streams would stay for ever.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 }
 
 }  // namespace
@@ -166,12 +170,13 @@ void GrpcWorker::RunUntilShutdown() {
   bool told_end = loops_ == 0;
   if (told_end) loops_ended_.count_down();
   for (;;) {
-    const gpr_timespec patience =
-        hurry ? gpr_time_0(GPR_TIMESPAN) : gpr_time_from_nanos(kTickNs, GPR_TIMESPAN);
+    // gRPC rounds a deadline up to whole milliseconds, so "now" would be up to one of them away.
+    const gpr_timespec deadline = hurry ? gpr_inf_past(GPR_CLOCK_MONOTONIC)
+                                        : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                                       gpr_time_from_nanos(kTickNs, GPR_TIMESPAN));
     void* tag = nullptr;
     bool ok = false;
-    const auto next =
-        queue_->AsyncNext(&tag, &ok, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), patience));
+    const auto next = queue_->AsyncNext(&tag, &ok, deadline);
     if (next == grpc::CompletionQueue::SHUTDOWN) return;
     now_ = BootNow();
     stats_.turns.Add();
@@ -211,6 +216,12 @@ void GrpcWorker::Unregister(GrpcCall& call) {
   calls_.pop_back();
 }
 
+bool GrpcWorker::StreamBegan() {
+  if (streams_ >= kMaxStreams) return false;
+  ++streams_;
+  return true;
+}
+
 void GrpcWorker::StartLoop() {
   ++loops_;
   ServeCalls();
@@ -229,7 +240,7 @@ GrpcWorker::Loop GrpcWorker::ServeCalls() {
     while (call.arriving()) co_await event;
     --idle_loops_;
     if (!call.arrived()) break;  // the server is going down
-    if (idle_loops_ == 0 && loops_ < kMaxLoops) StartLoop();
+    if (idle_loops_ == 0 && loops_ - streams_ < kMaxLoops) StartLoop();
     CountCalls();
     call.Begin();
     while (!call.over()) {

@@ -30,9 +30,11 @@ class GrpcWorker {
  public:
   // Loops that wait for calls: one for each call of a burst, so that it is taken up in one go.
   static constexpr std::size_t kIdleLoops = 32;
-  // Calls at the same time: far more than a worker can answer in a second's patience; the rest
-  // waits in gRPC.
+  // Unary calls at the same time: far more than a worker can answer in a second's patience; the
+  // rest waits in gRPC.
   static constexpr std::size_t kMaxLoops = 4096;
+  // Streams at the same time, beside those: they stay for long and must leave the others room.
+  static constexpr std::size_t kMaxStreams = 8192;
 
   GrpcWorker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
              const WorkerHooks& hooks);
@@ -64,6 +66,9 @@ class GrpcWorker {
   [[nodiscard]] grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   void Register(GrpcCall& call);
   void Unregister(GrpcCall& call);
+  // False when there are too many.
+  [[nodiscard]] bool StreamBegan();
+  void StreamEnded() { --streams_; }
 
  private:
   struct Loop;  // the coroutine's return object
@@ -93,6 +98,7 @@ class GrpcWorker {
   BootNs next_tick_ = 0;
   std::size_t loops_ = 0;
   std::size_t idle_loops_ = 0;
+  std::size_t streams_ = 0;
   std::vector<GrpcCall*> calls_;
 
   std::latch prepared_{1};     // counted down by the thread, when start_error_ is final

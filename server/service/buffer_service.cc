@@ -39,7 +39,7 @@ class ReadStream final : public BufferStream {
   }
   void OnSent() override {
     GetOn();
-    --ahead_;
+    ahead_ = 0;
     SendMore();
   }
 

@@ -53,6 +53,7 @@ class BufferStream : public rpc::StreamHandler {
   BufferStream& operator=(const BufferStream&) = delete;
 
   void OnTick() override;
+  void OnGone() override { finished_ = true; }
   void OnShutdown() override { stopping_ = true; }
 
  protected:

@@ -57,6 +57,13 @@ Status Ended(const lease::Verdict& verdict, const VerdictContext& context, const
                {"ended_ago_ms", std::to_string(ago)}});
 }
 
+Status Full(std::string message) {
+  constexpr uint64_t kRetryMs = 1000;
+  Status status = Make(rpc::Code::kResourceExhausted, std::move(message), "OVERLOADED");
+  AddRetry(status, kRetryMs);
+  return status;
+}
+
 }  // namespace
 
 rpc::Status ToCallStatus(const Status& error) {
@@ -138,6 +145,24 @@ Status Overloaded(std::string_view pool, uint64_t retry_ms) {
                        "OVERLOADED", {{"pool", std::string(pool)}});
   AddRetry(status, retry_ms);
   return status;
+}
+
+Status TooManySessions() { return Full("the server has too many sessions already"); }
+
+Status TooManySessionGrants() {
+  return Full("the session, or all sessions together, would have too many grants");
+}
+
+Status TooManySessionWaits() { return Full("too many leases of this session wait already"); }
+
+Status SessionUnknown() {
+  return Make(rpc::Code::kNotFound, "no session has this token; it has ended, or never was",
+              "SESSION_UNKNOWN");
+}
+
+Status SessionTakenOver() {
+  return Make(rpc::Code::kAborted, "the session was resumed, and goes on with another stream",
+              "SESSION_TAKEN_OVER");
 }
 
 Status RequestIdReused() {

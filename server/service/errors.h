@@ -47,6 +47,13 @@ class Violations {
                                                 uint64_t max_wait_ms);
 // Too many wait already.
 [[nodiscard]] google::rpc::Status Overloaded(std::string_view pool, uint64_t retry_ms);
+// So are sessions; grants of a session, or of all; leases of a session that wait.
+[[nodiscard]] google::rpc::Status TooManySessions();
+[[nodiscard]] google::rpc::Status TooManySessionGrants();
+[[nodiscard]] google::rpc::Status TooManySessionWaits();
+// No session has the token; the session goes on with another stream.
+[[nodiscard]] google::rpc::Status SessionUnknown();
+[[nodiscard]] google::rpc::Status SessionTakenOver();
 // The same request_id came with another content; is being served; has an answer that is over.
 [[nodiscard]] google::rpc::Status RequestIdReused();
 [[nodiscard]] google::rpc::Status RequestPending(std::string_view pool);

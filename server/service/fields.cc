@@ -65,6 +65,15 @@ uint64_t AtLeastMs(const char* field, const google::protobuf::Duration& time, Vi
   return 0;
 }
 
+uint64_t WithinMs(const char* field, const google::protobuf::Duration& time, uint64_t low_ms,
+                  uint64_t high_ms, Violations& bad) {
+  const auto ms = static_cast<uint64_t>(CeilMs(time, static_cast<int64_t>(high_ms) / 1000));
+  if (IsValid(time) && ms >= low_ms && ms <= high_ms) return ms;
+  bad.Add(field, "must be " + std::to_string(low_ms) + " ms .. " + std::to_string(high_ms) +
+                     " ms, got " + DurationText(time));
+  return low_ms;
+}
+
 void CheckHandle(uint64_t handle, const NamedPool& pool, Violations& bad) {
   if (handle < pool.capacity()) return;
   bad.Add("handle", OutOfRange(0, pool.capacity() - 1, handle));

@@ -28,6 +28,11 @@ namespace objpool::server {
 [[nodiscard]] uint64_t AtLeastMs(const char* field, const google::protobuf::Duration& time,
                                  Violations& bad);
 
+// The time in milliseconds, rounded up. Out of low_ms .. high_ms, or no valid duration, it adds to
+// `bad`.
+[[nodiscard]] uint64_t WithinMs(const char* field, const google::protobuf::Duration& time,
+                                uint64_t low_ms, uint64_t high_ms, Violations& bad);
+
 // Adds to `bad` where the pool has no such handle, and where a fence that must be there is not.
 void CheckHandle(uint64_t handle, const NamedPool& pool, Violations& bad);
 void CheckFenceGiven(uint64_t fence, Violations& bad);

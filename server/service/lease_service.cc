@@ -267,7 +267,7 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
     return PoolExhausted(name, want.min_count, retry_ms);
   }
   wish.waiter.holder = holder;  // copied for those who wait only
-  if (waiting_.Begin(*info.call, info.now, std::move(wish))) return std::nullopt;
+  if (waiting_.Begin(info, std::move(wish))) return std::nullopt;
   return Overloaded(name, retry_ms);
 }
 

@@ -6,7 +6,6 @@
 
 #include "server/service/errors.h"
 #include "server/service/fields.h"
-#include "server/service/typed_handler.h"
 
 namespace objpool::server {
 namespace {
@@ -14,19 +13,42 @@ namespace {
 // How often a worker looks whether its waiting calls still want to.
 constexpr lease::BootMs kLookEveryMs = 5;
 
+class UnaryAsker final : public LeaseAsker {
+ public:
+  explicit UnaryAsker(rpc::UnaryCall& call) : call_(call) {}
+  [[nodiscard]] bool cancelled() const override { return call_.cancelled(); }
+  void Cancelled() override {
+    call_.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
+  }
+  void Served(const NamedPool& pool, const lease::Waiter& waiter) override {
+    v1::LeaseResponse reply;
+    FillLeaseResponse(pool, waiter.grants, waiter.ttl_ms, reply);
+    FinishWith(call_, reply);
+  }
+  void Refused(const google::rpc::Status& error) override { call_.Finish(ToCallStatus(error)); }
+
+ private:
+  rpc::UnaryCall& call_;
+};
+
+std::unique_ptr<LeaseAsker> AskerOf(const CallInfo& info) {
+  if (info.asker != nullptr) return std::move(*info.asker);
+  return std::make_unique<UnaryAsker>(*info.call);
+}
+
 }  // namespace
 
 struct LeaseWaiting::Call : lease::Waiter {
-  Call(rpc::UnaryCall& of, lease::BootMs until, Wish wish)
+  Call(const CallInfo& info, lease::BootMs until, Wish wish)
       : lease::Waiter(std::move(wish.waiter)),
-        call(of),
-        worker(of.worker()),
+        asker(AskerOf(info)),
+        worker(info.worker),
         pool(wish.pool),
         max_wait_ms(wish.max_wait_ms),
         request(wish.request),
         give_up_at(until) {}
 
-  rpc::UnaryCall& call;
+  const std::unique_ptr<LeaseAsker> asker;
   const uint32_t worker;
   NamedPool& pool;
   const uint64_t max_wait_ms;
@@ -41,15 +63,15 @@ LeaseWaiting::LeaseWaiting(uint32_t workers, std::function<void(uint32_t)> wake,
 
 LeaseWaiting::~LeaseWaiting() = default;
 
-bool LeaseWaiting::Begin(rpc::UnaryCall& call, lease::BootMs now, Wish wish) {
-  Desk& desk = desks_[call.worker()];
+bool LeaseWaiting::Begin(const CallInfo& info, Wish wish) {
+  Desk& desk = desks_[info.worker];
   if (desk.calls.size() >= kMaxPerWorker) return false;
-  const lease::BootMs until = now + wish.max_wait_ms;
-  desk.calls.push_back(std::make_unique<Call>(call, until, std::move(wish)));
+  const lease::BootMs until = info.now + wish.max_wait_ms;
+  desk.calls.push_back(std::make_unique<Call>(info, until, std::move(wish)));
   Call& waiting = *desk.calls.back();
   waiting.place = desk.calls.size() - 1;
-  if (waiting.pool.leases->Wait(call.worker(), waiting, now)) {
-    Deliver(desk, call.worker(), now);
+  if (waiting.pool.leases->Wait(info.worker, waiting, info.now)) {
+    Deliver(desk, info.worker, info.now);
     return true;
   }
   (void)Remove(desk, waiting);
@@ -101,19 +123,21 @@ void LeaseWaiting::Deliver(Desk& desk, uint32_t worker, lease::BootMs now) {
     }
     for (Call* const each : served) {
       const std::unique_ptr<Call> call = Remove(desk, *each);
-      if (call->call.cancelled()) {
-        std::vector<lease::Verdict> verdicts(call->grants.size());
-        call->pool.leases->Return(worker, call->grants, now, verdicts);
+      if (call->asker->cancelled()) {
+        std::array<lease::Verdict, lease::kMaxBatch> verdicts;
+        std::array<lease::Disposition, lease::kMaxBatch> as;
+        as.fill(lease::Disposition::kAbandoned);
+        const std::size_t count = call->grants.size();
+        call->pool.leases->Return(worker, call->grants, now, std::span(verdicts).first(count),
+                                  std::span(as).first(count));
         Forget(*call);
-        call->call.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
+        call->asker->Cancelled();
         continue;
       }
       if (call->request) {
         requests_.Answer(*call->request, call->grants, call->served_at + call->ttl_ms + 1);
       }
-      v1::LeaseResponse reply;
-      FillLeaseResponse(call->pool, call->grants, call->ttl_ms, reply);
-      FinishWith(call->call, reply);
+      call->asker->Served(call->pool, *call);
     }
   }
 }
@@ -122,21 +146,21 @@ void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool s
   // Backwards: what is removed is replaced by one that was looked at already.
   for (std::size_t i = desk.calls.size(); i > 0; --i) {
     Call& call = *desk.calls[i - 1];
-    const bool cancelled = call.call.cancelled();
+    const bool cancelled = call.asker->cancelled();
     const bool draining = call.pool.leases->draining();
     if (!cancelled && !shutting_down && !draining && now < call.give_up_at) continue;
     if (!call.pool.leases->StopWaiting(worker, call, now)) continue;  // its answer is in the inbox
     const std::unique_ptr<Call> removed = Remove(desk, call);
     Forget(*removed);
     if (cancelled) {
-      removed->call.Finish({rpc::Code::kCancelled, "cancelled while it waited", {}});
+      removed->asker->Cancelled();
     } else if (shutting_down) {
-      removed->call.Finish(ToCallStatus(ShuttingDown()));
+      removed->asker->Refused(ShuttingDown());
     } else if (draining) {
-      removed->call.Finish(ToCallStatus(PoolDraining(removed->pool.spec.name)));
+      removed->asker->Refused(PoolDraining(removed->pool.spec.name));
     } else {
-      removed->call.Finish(ToCallStatus(
-          WaitedTooLong(removed->pool.spec.name, removed->min_count, removed->max_wait_ms)));
+      removed->asker->Refused(
+          WaitedTooLong(removed->pool.spec.name, removed->min_count, removed->max_wait_ms));
     }
   }
 }

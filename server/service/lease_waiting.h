@@ -18,8 +18,9 @@
 #include "objpool/v1/lease_service.pb.h"
 #include "pool/base/cache_line.h"
 #include "server/lease/request_memory.h"
-#include "server/rpc/call.h"
+#include "server/service/lease_asker.h"
 #include "server/service/pool_set.h"
+#include "server/service/typed_handler.h"
 
 namespace objpool::server {
 
@@ -41,8 +42,9 @@ class LeaseWaiting {
     uint64_t max_wait_ms = 0;
     std::optional<lease::RequestHash> request;  // pending in `requests`
   };
-  // Takes the call over; it may be answered already when this returns. False when too many wait.
-  [[nodiscard]] bool Begin(rpc::UnaryCall& call, lease::BootMs now, Wish wish);
+  // Takes the call, or who asks, over; it may be answered already when this returns. False when too
+  // many wait.
+  [[nodiscard]] bool Begin(const CallInfo& info, Wish wish);
   // The hook of LeasePool.
   void OnServed(lease::Waiter& waiter);
   // Answers calls that were served, were cancelled, or have waited long enough; all of them when

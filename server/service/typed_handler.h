@@ -15,11 +15,15 @@
 
 namespace objpool::server {
 
+class LeaseAsker;
+
 // Who serves a call, and when.
 struct CallInfo {
   uint32_t worker;
   lease::BootMs now;
-  rpc::UnaryCall* call = nullptr;  // for those who answer later
+  // For those who answer later: the call; or in its place who asks, to be moved away.
+  rpc::UnaryCall* call = nullptr;
+  std::unique_ptr<LeaseAsker>* asker = nullptr;
 };
 
 inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite& reply) {

@@ -20,7 +20,7 @@ namespace objpool::server {
 namespace {
 
 constexpr rpc::BootNs kMs = 1'000'000;
-constexpr uint64_t kSize = 200'000;
+constexpr uint64_t kSize = 400'000;  // seven chunks
 
 // A call as an engine makes it. `on_now` is told of each look at the clock.
 class FakeStream final : public rpc::StreamCall {
@@ -36,6 +36,7 @@ class FakeStream final : public rpc::StreamCall {
     sent.emplace_back(message);
     return true;
   }
+  [[nodiscard]] bool sending() const override { return false; }
   void Finish(const rpc::Status& status) override {
     EXPECT_FALSE(final) << "a call ends once";
     final = status;
@@ -128,9 +129,11 @@ TEST_F(BufferServiceTest, AReadIsNeverFurtherAheadThanTwoChunks) {
   const auto read = Start("Read", call_);
   read->OnMessage(ReadRequest(ref));
   read->OnHalfClose();
-  for (std::size_t taken = 0; !call_.final; ++taken) {
-    EXPECT_EQ(call_.sent.size(), taken + BufferStream::kChunksAhead);
+  EXPECT_EQ(call_.sent.size(), BufferStream::kChunksAhead);
+  while (!call_.final) {
+    const std::size_t taken = call_.sent.size();
     read->OnSent();
+    EXPECT_LE(call_.sent.size(), taken + BufferStream::kChunksAhead);
   }
   EXPECT_TRUE(call_.final->ok());
   std::string all;
@@ -153,7 +156,7 @@ TEST_F(BufferServiceTest, AReadGoesOnWhereTheEngineHadNoRoom) {
   call_.full = false;
   read->OnSent();
   EXPECT_EQ(call_.sent.size(), 4u);
-  EXPECT_TRUE(call_.final && call_.final->ok());
+  EXPECT_FALSE(call_.final);
 }
 
 TEST_F(BufferServiceTest, WhatWasCopiedAcrossTheGrantsEndIsNotSent) {
@@ -178,7 +181,7 @@ TEST_F(BufferServiceTest, AGrantThatEndsBetweenChunksEndsTheRead) {
   EXPECT_FALSE(call_.final) << "at least its TTL";
   call_.at += 1 * kMs;
   read->OnSent();
-  EXPECT_EQ(call_.sent.size(), 3u);
+  EXPECT_EQ(call_.sent.size(), 4u);
   EXPECT_EQ(InfoOf(call_.final).reason(), "GRANT_EXPIRED");
 }
 

@@ -1,0 +1,253 @@
+#include "server/service/session_stream.h"
+
+#include <array>
+#include <span>
+
+#include "server/service/errors.h"
+#include "server/service/fields.h"
+#include "server/service/session_token.h"
+
+namespace objpool::server {
+namespace {
+
+using google::rpc::Status;
+
+constexpr uint64_t kDefaultLingerMs = 10'000;
+constexpr uint64_t kMaxLingerMs = 300'000;
+// How long a stream may take to say what it wants.
+constexpr rpc::BootNs kOpeningNs = 10'000'000'000;
+// What one turn does for one stream, in grants.
+constexpr std::size_t kWorkPerTurn = 1024;
+// Above it, a message's memory is not kept for the next one.
+constexpr std::size_t kKeptBytes = 4096;
+constexpr int kKeptOperations = 16;
+
+}  // namespace
+
+SessionStream::SessionStream(SessionService& service, rpc::StreamCall& call)
+    : service_(service),
+      call_(call),
+      worker_(call.worker()),
+      line_(std::make_shared<Line>(Line{.stream = this})) {}
+
+SessionStream::~SessionStream() {
+  Detach(service_.pools().clock().At(rpc::BootNow()), true);
+  service_.Forget(*this);
+}
+
+lease::BootMs SessionStream::Now() const { return service_.pools().clock().At(call_.now()); }
+
+SessionStep SessionStream::Step(lease::BootMs now) {
+  return {service_.pools(), service_.directory(), worker_, now};
+}
+
+bool SessionStream::WantsMessage() const {
+  return state_ == State::kNew || (state_ == State::kOpen && !HasWork() && HasRoom());
+}
+
+std::optional<Status> SessionStream::CheckMessage() const {
+  Violations bad;
+  const bool opens = request_.opening_case() != v1::SessionRequest::OPENING_NOT_SET;
+  if (state_ == State::kNew && !opens) {
+    bad.Add("opening", "is required in the first message of a stream: start or resume");
+  } else if (state_ != State::kNew && opens) {
+    bad.Add(request_.has_start() ? "start" : "resume",
+            "must be in the first message of a stream only");
+  }
+  if (request_.operations_size() > kMaxOperations) {
+    bad.Add("operations", "must have at most " + std::to_string(kMaxOperations) + " entries, got " +
+                              std::to_string(request_.operations_size()));
+  }
+  if (bad.empty()) return std::nullopt;
+  return bad.ToError();
+}
+
+void SessionStream::OnMessage(std::string_view message) {
+  if (state_ == State::kOver) return;
+  next_ = 0;
+  if (!request_.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    request_.Clear();
+    Fail(Malformed(v1::SessionRequest::descriptor()->full_name()));
+  } else if (const auto error = CheckMessage()) {
+    request_.Clear();
+    Fail(*error);
+  } else if (state_ == State::kNew) {
+    Open();
+  } else {
+    Work(Now());
+    HasRoom() ? service_.Cork(*this) : Flush();
+  }
+}
+
+void SessionStream::Open() {
+  if (request_.has_start()) {
+    Start();
+    return;
+  }
+  const auto token = ParseToken(request_.resume().token());
+  if (!token) {
+    Violations bad;
+    bad.Add("resume.token", "must be 32 hexadecimal digits, got " +
+                                std::to_string(request_.resume().token().size()) + " bytes");
+    Fail(bad.ToError());
+    return;
+  }
+  state_ = State::kComing;
+  service_.Resume(*this, *token);
+}
+
+void SessionStream::Start() {
+  const v1::StartSession& start = request_.start();
+  Violations bad;
+  const uint64_t linger_ms = start.has_linger()
+                                 ? WithinMs("start.linger", start.linger(), 0, kMaxLingerMs, bad)
+                                 : kDefaultLingerMs;
+  CheckHolder(start.holder(), bad);
+  if (!bad.empty()) return Fail(bad.ToError());
+  if (service_.leases().shutting_down()) return Fail(ShuttingDown());
+  session_ = service_.Begin(*this, linger_ms, start.holder());
+  if (session_ == nullptr) return Fail(TooManySessions());
+  Opened(false);
+}
+
+void SessionStream::Joined(ServedSession& session) {
+  session_ = &session;
+  Opened(true);
+}
+
+void SessionStream::Opened(bool resumed) {
+  state_ = State::kOpen;
+  v1::SessionOpened& opened = *collected_.mutable_opened();
+  opened.set_token(TokenText(session_->token));
+  SetDuration(session_->linger_ms, *opened.mutable_linger());
+  opened.set_resumed(resumed);
+  opened.set_grants(static_cast<uint32_t>(session_->grants.size()));
+  collected_bytes_ += opened.ByteSizeLong();
+  Work(Now());
+  Flush();
+}
+
+void SessionStream::Unknown() { Fail(SessionUnknown()); }
+
+// The session has another stream already. What was not sent is lost to this one's client, who is
+// most likely that one's.
+void SessionStream::TakenOver() {
+  ReturnUnsent(Now());
+  session_ = nullptr;
+  Detach(Now(), false);
+  state_ = State::kOver;
+  call_.Finish(ToCallStatus(SessionTakenOver()));
+}
+
+void SessionStream::Work(lease::BootMs now) {
+  std::size_t done = 0;
+  while (state_ == State::kOpen && HasWork() && HasRoom() && done < kWorkPerTurn) {
+    done += walk_ ? StepWalk(now) : Serve(*request_.mutable_operations(next_++), now);
+  }
+  if (state_ != State::kOpen) return;
+  if (!HasWork() && request_.operations_size() > kKeptOperations) {
+    v1::SessionRequest().Swap(&request_);
+    next_ = 0;
+  }
+  if (HasWork() && HasRoom()) service_.MakeBusy(*this);
+}
+
+void SessionStream::OnSent() {
+  if (state_ != State::kOpen) return;
+  Work(Now());
+  Flush();
+}
+
+void SessionStream::OnGone() {
+  Detach(Now(), true);
+  state_ = State::kOver;
+}
+
+void SessionStream::OnTick() {
+  if (state_ == State::kOver) return;
+  if (half_closed_) {
+    Close(state_ == State::kNew
+              ? rpc::Status{rpc::Code::kInvalidArgument, "the call carries no request message", {}}
+              : rpc::Status{},
+          true);
+  } else if (state_ == State::kNew && call_.now() > began_at_ + kOpeningNs) {
+    Close({rpc::Code::kDeadlineExceeded, "the first message did not arrive in time", {}}, true);
+  } else if (state_ == State::kOpen && service_.leases().shutting_down() && !told_drain_) {
+    told_drain_ = true;
+    collected_.add_notices()->set_kind(v1::SESSION_NOTICE_KIND_DRAIN);
+    Flush();
+  }
+}
+
+// What the session has stays with the client for as long as it runs: it may want it of the next
+// server.
+void SessionStream::OnShutdown() {
+  if (state_ != State::kOver) Close(ToCallStatus(ShuttingDown()), false);
+}
+
+void SessionStream::Notice(const GrantNews& news) {
+  v1::SessionNotice& notice = *collected_.add_notices();
+  notice.set_kind(news.kind);
+  notice.set_pool(news.pool);
+  notice.mutable_grant()->set_handle(news.ref.handle);
+  notice.mutable_grant()->set_fence(news.ref.fence);
+  if (news.kind == v1::SESSION_NOTICE_KIND_EXPIRING_SOON) {
+    SetDuration(news.remaining_ms, *notice.mutable_remaining());
+  } else {
+    *notice.mutable_reason() = news.reason;
+  }
+  collected_bytes_ += notice.ByteSizeLong();
+}
+
+void SessionStream::Flush() {
+  if (state_ == State::kOpen && !call_.sending()) SendCollected();
+}
+
+void SessionStream::SendCollected() {
+  if (!collected_.has_opened() && collected_.answers().empty() && collected_.notices().empty()) {
+    return;
+  }
+  // Two messages at the most are under way: there is room for them.
+  (void)call_.Send(collected_.SerializeAsString());
+  unnamed_.clear();
+  if (collected_bytes_ > kKeptBytes) v1::SessionResponse().Swap(&collected_);
+  collected_.Clear();
+  collected_bytes_ = 0;
+}
+
+// The client hears of the end, and of all before it.
+void SessionStream::Close(const rpc::Status& status, bool linger) {
+  SendCollected();
+  Detach(Now(), linger);
+  state_ = State::kOver;
+  call_.Finish(status);
+}
+
+void SessionStream::Detach(lease::BootMs now, bool linger) {
+  line_->stream = nullptr;  // leases that wait are cancelled
+  walk_.reset();
+  ReturnUnsent(now);
+  if (session_ != nullptr) service_.Lose(*std::exchange(session_, nullptr), now, linger);
+}
+
+// Grants that nobody has heard of, and whom no repeated request would find.
+void SessionStream::ReturnUnsent(lease::BootMs now) {
+  for (const Unnamed& lost : std::exchange(unnamed_, {})) {
+    NamedPool* const pool = service_.pools().Find(lost.pool);
+    std::vector<lease::GrantRef> refs;
+    const std::size_t before = session_->grants.size();
+    for (const v1::Grant& grant : collected_.answers(lost.answer).lease().grants()) {
+      refs.push_back({grant.ref().handle(), grant.ref().fence(), grant.ref().key()});
+      (void)session_->grants.Remove(lost.pool, grant.ref().handle(), grant.ref().fence());
+    }
+    service_.directory().Count(before, session_->grants.size());
+    std::vector<lease::Verdict> verdicts(refs.size());
+    std::array<lease::Disposition, lease::kMaxBatch> as;
+    as.fill(lease::Disposition::kAbandoned);
+    if (pool != nullptr) {
+      pool->leases->Return(worker_, refs, now, verdicts, std::span(as).first(refs.size()));
+    }
+  }
+}
+
+}  // namespace objpool::server
