@@ -58,6 +58,7 @@ Client::Client(ClientOptions options)
       channel_(MakeChannel(options_)),
       leases_(v1::LeaseService::NewStub(channel_)),
       pools_(v1::PoolService::NewStub(channel_)),
+      buffers_(v1::BufferService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 bool Client::Connect(Milliseconds time) const {

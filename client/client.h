@@ -1,9 +1,10 @@
 // Client: blocking calls to one server, each with its own time limit and a typed error.
 //
 // Threads: all methods may be called by any number of threads at once; each blocks its caller for
-// at most `timeout`. Two clients of one address share a connection unless `own_connection` is set:
-// then this client has its own, which is what a load test wants. Nothing is retried: a Lease whose
-// answer was lost may have been done, and its grants then end by their TTL.
+// at most `timeout`; ReadBuffer and WriteBuffer for each step. Two clients of one address share a
+// connection unless `own_connection` is set: then this client has its own, which is what a load
+// test wants. Nothing is retried: a Lease whose answer was lost may have been done, and its grants
+// then end by their TTL.
 //
 // A server that is not there is told at once, not after the time limit. Between such calls nobody
 // works on the connection (gRPC looks at it by itself every 5 s only): whoever tries again calls
@@ -13,6 +14,7 @@
 #include <grpcpp/channel.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,6 +25,7 @@
 #include "client/error.h"
 #include "client/ref.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "objpool/v1/buffer_service.grpc.pb.h"
 #include "objpool/v1/lease_service.grpc.pb.h"
 #include "objpool/v1/pool_service.grpc.pb.h"
 
@@ -64,6 +67,9 @@ struct BatchResult {
   google::protobuf::Timestamp expire_time;
 };
 
+// The most that one piece of a WriteBuffer may have, in bytes.
+inline constexpr std::size_t kMaxWriteBytes = std::size_t{128} * 1024;
+
 class Client {
  public:
   explicit Client(ClientOptions options);
@@ -89,6 +95,17 @@ class Client {
   // Ends the grant of this fence, whoever holds it.
   [[nodiscard]] Result<v1::RevokeGrantResponse> RevokeGrant(std::string_view pool, uint64_t handle,
                                                             uint64_t fence) const;
+  // Hands a leased buffer's bytes over to `take`, piece by piece in order, from `offset` on:
+  // `length` of them; 0: all that are there. Ends early, without an error, where `take` returns
+  // false. The value is how many were taken, also with an error.
+  using TakeBytes = std::function<bool(std::string_view bytes)>;
+  [[nodiscard]] Result<uint64_t> ReadBuffer(const Ref& ref, uint64_t offset, uint64_t length,
+                                            const TakeBytes& take) const;
+  // Writes what `give` gives from `offset` on, up to kMaxWriteBytes at a time, until it gives none.
+  // With an error of the server, its metadata says how many bytes_written there were.
+  using GiveBytes = std::function<std::string_view()>;
+  [[nodiscard]] Result<v1::WriteResponse> WriteBuffer(const Ref& ref, uint64_t offset,
+                                                      const GiveBytes& give) const;
   // All pages.
   [[nodiscard]] Result<std::vector<v1::Pool>> ListPools() const;
   [[nodiscard]] Result<v1::Pool> GetPool(std::string_view pool) const;
@@ -108,6 +125,7 @@ class Client {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::LeaseService::Stub> leases_;
   std::unique_ptr<v1::PoolService::Stub> pools_;
+  std::unique_ptr<v1::BufferService::Stub> buffers_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

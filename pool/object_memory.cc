@@ -108,6 +108,12 @@ std::byte* ObjectMemory::at(uint32_t handle) const {
   return region.base + ((handle - region.first) * stride_);
 }
 
+void ObjectMemory::Scrub(uint32_t handle, std::size_t first_byte, std::size_t bytes) const {
+  OBJPOOL_CHECK(first_byte <= size_bytes() && bytes <= size_bytes() - first_byte,
+                "an object is scrubbed within its size");
+  std::memset(at(handle) + first_byte, 0, bytes);
+}
+
 uint32_t ObjectMemory::HandleOf(const std::byte* object) const {
   for (const Region& region : regions_) {
     if (object < region.base || object >= region.base + region.bytes) continue;

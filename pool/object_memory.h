@@ -43,6 +43,9 @@ class ObjectMemory {
   [[nodiscard]] std::byte* at(uint32_t handle) const;
   // The object that begins at an address; any other address is a bug and ends the process.
   [[nodiscard]] uint32_t HandleOf(const std::byte* object) const;
+  // Makes zeros of `bytes` bytes of an object from `first_byte` on, which are within it: a large
+  // object can be done piece by piece. Nobody else may use these bytes meanwhile.
+  void Scrub(uint32_t handle, std::size_t first_byte, std::size_t bytes) const;
   // The NUMA node whose CPU touches it first.
   [[nodiscard]] uint32_t node(uint32_t handle) const;
   [[nodiscard]] std::size_t size_bytes() const { return options_.size_bytes; }

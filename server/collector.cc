@@ -36,6 +36,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
                                           "lease and renew no more.")
                          .Add(sources.disk.failed() ? 1 : 0)
                          .Take());
+  AppendBufferMetrics(sources, families);
   AppendSessionMetrics(sources, families);
   AppendRpcMetrics(sources, families);
   metrics::AppendProcessMetrics(families);

@@ -31,14 +31,16 @@ struct CollectorSources {
 // Every family, those of the process included. Any thread.
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
-// Its parts: what pools and slots hold and hand over; what became of grants; who waits;
-// sessions; calls and workers.
+// Its parts: what pools and slots hold and hand over; what became of grants; who waits; what goes
+// into and out of buffers; sessions; calls and workers.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
                         std::vector<prometheus::MetricFamily>& families);
 void AppendWaitMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
+void AppendBufferMetrics(const CollectorSources& sources,
+                         std::vector<prometheus::MetricFamily>& families);
 void AppendSessionMetrics(const CollectorSources& sources,
                           std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,

@@ -1,6 +1,7 @@
 // objpoold: leases pooled handles over gRPC until it is told to stop.
 //
 // Exit codes: 0 stopped as asked, 1 could not start or stop cleanly, 2 bad configuration or flags.
+// Of --dump_state and --verify_state: see state_dump.h.
 #include <signal.h>
 
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -16,6 +18,7 @@
 
 #include "server/config/flags.h"
 #include "server/server.h"
+#include "server/state_dump.h"
 
 namespace {
 
@@ -123,6 +126,9 @@ int main(int argc, char** argv) {
     if (std::fflush(stdout) == 0) return exit->code;
     Say(std::string("cannot write: ") + std::strerror(errno));
     return 1;
+  }
+  if (const auto* const state = std::get_if<objpool::server::StateCommand>(&parsed)) {
+    return objpool::server::RunStateCommand(*state, std::cout, std::cerr);
   }
   return Serve(std::get<Config>(parsed), signals);
 }

@@ -133,6 +133,8 @@ bool Server::StartEngine(std::string& why) {
   session_service_->AddTo(methods_);
   pool_service_ = std::make_unique<PoolService>(*pools_, *changes_, state_ != nullptr);
   pool_service_->AddTo(methods_, workers);
+  buffer_service_ = std::make_unique<BufferService>(*pools_);
+  buffer_service_->AddTo(methods_, workers);
   health_service_ = std::make_unique<HealthService>(*pools_);
   health_service_->AddTo(methods_, workers);
   if (config_.reflection) reflection_service_.AddTo(methods_);

@@ -19,6 +19,7 @@
 #include "server/metrics/http_endpoint.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
+#include "server/service/buffer_service.h"
 #include "server/service/health_service.h"
 #include "server/service/lease_service.h"
 #include "server/service/pool_changes.h"
@@ -77,6 +78,7 @@ class Server {
   std::unique_ptr<LeaseService> lease_service_;
   std::unique_ptr<SessionService> session_service_;
   std::unique_ptr<PoolService> pool_service_;
+  std::unique_ptr<BufferService> buffer_service_;
   std::unique_ptr<HealthService> health_service_;
   ReflectionService reflection_service_;
   rpc::MethodTable methods_;

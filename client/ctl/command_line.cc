@@ -123,8 +123,10 @@ class CommandLine {
         ->check(CLI::IsMember({"text", "json"}), "", "");
     AddGrantCommands();
     AddRefCommands();
+    AddBufferCommands();
     AddOnlookerCommands();
     AddServerCommands();
+    AddStateCommands();
     AddBench();
   }
 
@@ -156,11 +158,17 @@ class CommandLine {
     if (app_.got_subcommand("return")) return RunReturn(refs_, target_, console);
     if (app_.got_subcommand("renew")) return RunRenew(refs_, target_, console);
     if (app_.got_subcommand("revoke")) return RunRevoke(refs_, target_, console);
+    if (app_.got_subcommand("read")) return RunRead(buffer_, target_, console);
+    if (app_.got_subcommand("write")) return RunWrite(buffer_, target_, console);
     if (app_.got_subcommand("grant")) return RunGrant(grant_, target_, console);
     if (app_.got_subcommand("grants")) return RunGrants(grants_, target_, console);
     if (app_.got_subcommand("check-fence")) return RunCheckFence(fence_, target_, console);
     if (app_.got_subcommand("pools")) return RunPools(pool_, target_, console);
     if (app_.got_subcommand("probe")) return RunProbe(service_, target_, console);
+    if (const CLI::App* const state = app_.get_subcommand("state"); state->parsed()) {
+      state_.verify = state->got_subcommand("verify");
+      return RunState(state_, target_, console);
+    }
     // Without --count a run warms up; with it, exactly so many cycles are tried.
     if (bench_.count != 0 && !warmup_given_) bench_.warmup = Milliseconds(0);
     return RunBench(bench_, target_, console);
@@ -244,6 +252,33 @@ class CommandLine {
     renew->footer(Example("  objpoolctl renew \"$ref\" --ttl 1m"));
   }
 
+  void AddBufferCommands() {
+    const auto add = [this](const char* name, const char* what) {
+      CLI::App* command = app_.add_subcommand(name, what);
+      command
+          ->add_option(
+              "REF", buffer_.ref,
+              "POOL/HANDLE/FENCE/KEY as lease gave it (other users of this machine can see "
+              "arguments, but not the environment)")
+          ->envname("OBJPOOL_REF")
+          ->required();
+      command->add_option("--offset", buffer_.offset, "Where in the buffer to begin, in bytes")
+          ->capture_default_str()
+          ->check(CLI::Range(uint64_t{0}, kMaxBufferBytes));
+      return command;
+    };
+    CLI::App* read = add("read", "Write the bytes of a leased buffer to the standard output");
+    read->add_option("--length", buffer_.length, "How many bytes [to the buffer's end]")
+        ->check(CLI::Range(uint64_t{1}, kMaxBufferBytes));
+    read->footer(
+        Example("  objpoolctl read \"$ref\" > image\n"
+                "  OBJPOOL_REF=$ref objpoolctl read --offset 4096 --length 512 | xxd"));
+    CLI::App* write = add("write", "Write the standard input into a leased buffer");
+    write->footer(
+        Example("  objpoolctl write \"$ref\" < image\n"
+                "  date | OBJPOOL_REF=$ref objpoolctl write --offset 4096"));
+  }
+
   void AddServerCommands() {
     CLI::App* pools = app_.add_subcommand("pools", "Show all pools, or one with its slots");
     pools->add_option("POOL", pool_, "The one")->check(CheckPool, "", "");
@@ -253,6 +288,25 @@ class CommandLine {
     probe->add_option("--service", service_, "pools/POOL, or a service [the whole server]")
         ->check(CheckService, "", "");
     probe->footer(Example("  HEALTHCHECK CMD [\"objpoolctl\", \"probe\"]"));
+  }
+
+  void AddStateCommands() {
+    CLI::App* state =
+        app_.add_subcommand("state", "Look at a server's state_dir, without a server");
+    state->require_subcommand(1);
+    const auto add = [&](const char* name, const char* what, const std::string& example) {
+      CLI::App* command = state->add_subcommand(name, what);
+      command->add_option("FOLDER", state_.folder, "The state_dir, or a copy of it; only read")
+          ->required();
+      command->footer(Example(example) + "\nExit codes: 0 sound; 1 damaged; 2 cannot be read.");
+    };
+    add("dump", "Show every pool and every handle that was ever leased, one line each",
+        "  objpoolctl state dump /var/lib/objpool | awk -F'\\t' '$5 == \"leased\"'");
+    add("verify", "Check every header and every record, and show only what is wrong",
+        "  objpoolctl state verify /backup/objpool && echo sound");
+    state->footer(
+        Example("  objpoolctl state dump /var/lib/objpool --output json\n"
+                "  objpoolctl state verify /backup/objpool && echo sound"));
   }
 
   void AddBench() {
@@ -292,11 +346,13 @@ class CommandLine {
   std::string output_ = "text";
   LeaseOptions lease_;
   RefsOptions refs_;
+  BufferOptions buffer_;
   GrantOptions grant_;
   GrantsOptions grants_;
   std::string fence_;
   std::string pool_;
   std::string service_;
+  StateOptions state_;
   BenchOptions bench_;
   bool warmup_given_ = false;
 };

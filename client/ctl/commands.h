@@ -36,6 +36,17 @@ struct RefsOptions {
 // Ends grants, whoever holds them. Likewise, but the refs may be without their keys; one call each.
 [[nodiscard]] Exit RunRevoke(const RefsOptions& options, const Target& target, Console& console);
 
+struct BufferOptions {
+  std::string ref;  // as given
+  uint64_t offset = 0;
+  uint64_t length = 0;  // read only. Default: 0, to the buffer's end.
+};
+// No buffer is larger.
+inline constexpr uint64_t kMaxBufferBytes = uint64_t{1} << 30;
+// The bytes of a leased buffer to `out`, and from `in`.
+[[nodiscard]] Exit RunRead(const BufferOptions& options, const Target& target, Console& console);
+[[nodiscard]] Exit RunWrite(const BufferOptions& options, const Target& target, Console& console);
+
 struct GrantOptions {
   std::string pool;
   uint64_t handle = 0;
@@ -60,6 +71,14 @@ inline constexpr Milliseconds kMaxHeld = std::chrono::hours(24 * 3650);
 
 // The health of `service`, or of the server as a whole: kOk only when it serves.
 [[nodiscard]] Exit RunProbe(const std::string& service, const Target& target, Console& console);
+
+struct StateOptions {
+  std::string folder;
+  bool verify = false;  // else dump
+};
+// What a server's state_dir holds, asked of the objpoold beside this program, else of the one on
+// the path: its output and exit code are this command's.
+[[nodiscard]] Exit RunState(const StateOptions& options, const Target& target, Console& console);
 
 struct BenchOptions {
   std::string pool;               // Default: empty, the pool of most capacity.

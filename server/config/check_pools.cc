@@ -195,6 +195,10 @@ PoolSpec CheckPool(const config::v1::PoolConfig& message, bool has_state_dir,
   CheckTtls(message, path, spec, errors);
   CheckDurability(message, has_state_dir, path, spec, errors);
   CheckHabits(message, path, spec, errors);
+  spec.scrub = message.scrub();
+  if (spec.scrub && !message.has_buffers()) {
+    errors.AddLimit(path + ".scrub", "false for what are no buffers", "true");
+  }
   return spec;
 }
 

@@ -48,6 +48,7 @@ struct PoolSpec {
   uint32_t ttl_max_ms = 3'600'000;
   bool durable = false;  // only with a state_dir
   bool on_disk = false;  // durable, and answers wait for the disk
+  bool scrub = false;    // buffers only
   // How long a handle rests between two grants: 0 .. 7 days.
   uint32_t reuse_delay_ms = 0;
   // A handle whose grant expires or is revoked is dirty.

@@ -123,6 +123,7 @@ config::v1::PoolConfig ToMessage(const PoolSpec& pool) {
   to.set_durability(pool.on_disk   ? config::v1::DURABILITY_DISK
                     : pool.durable ? config::v1::DURABILITY_PROCESS
                                    : config::v1::DURABILITY_VOLATILE);
+  to.set_scrub(pool.scrub);
   *to.mutable_reuse_delay() = ToDuration(pool.reuse_delay_ms);
   to.set_dirty_unless_returned(pool.dirty_unless_returned);
   *to.mutable_restart_wait() = ToDuration(pool.restart_wait_ms);

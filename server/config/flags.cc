@@ -27,6 +27,9 @@ struct Flags {
   std::optional<std::string> shutdown_grace;
   bool check_config = false;
   bool print_config = false;
+  std::optional<std::string> dump_state;
+  std::optional<std::string> verify_state;
+  std::string output = "text";
 };
 
 // Sets `target` only where the flag is given, which the parser counts: below zero for "=false".
@@ -62,6 +65,18 @@ void Define(CLI::App& app, Flags& flags) {
   app.add_flag("--check_config", flags.check_config, "Check the configuration, print ok and end");
   app.add_flag("--print_config", flags.print_config,
                "Print the configuration in effect and end; --config reads it");
+  auto* const dump = app.add_option("--dump_state", flags.dump_state,
+                                    "Print what a state_dir holds and end; it is only read, also "
+                                    "while a server runs on it");
+  dump->type_name("FOLDER");
+  app.add_option("--verify_state", flags.verify_state,
+                 "Likewise, but only what is wrong in it. Exit codes of both: 0 sound, 1 damaged, "
+                 "2 cannot be read")
+      ->type_name("FOLDER")
+      ->excludes(dump);
+  app.add_option("--output", flags.output, "How these two print")
+      ->type_name("text|json")
+      ->check(CLI::IsMember({"text", "json"}));
   app.set_version_flag("--version", "objpoold " OBJPOOL_VERSION, "Print the version and end");
   app.footer(kFooter);
 }
@@ -84,7 +99,7 @@ Exit Refuse(const std::vector<std::string>& lines) {
   return exit;
 }
 
-std::variant<Config, Exit> Load(Flags& flags) {
+std::variant<Config, Exit, StateCommand> Load(Flags& flags) {
   ConfigErrors errors;
   if (flags.shutdown_grace) {
     const std::optional<int64_t> ms = ParseDurationMs(*flags.shutdown_grace);
@@ -104,7 +119,7 @@ std::variant<Config, Exit> Load(Flags& flags) {
 
 }  // namespace
 
-std::variant<Config, Exit> ParseCommandLine(int argc, const char* const* argv) {
+std::variant<Config, Exit, StateCommand> ParseCommandLine(int argc, const char* const* argv) {
   CLI::App app("Leases pooled handles over gRPC.", "objpoold");
   Flags flags;
   Define(app, flags);
@@ -121,6 +136,11 @@ std::variant<Config, Exit> ParseCommandLine(int argc, const char* const* argv) {
     return Refuse(
         {"--reflection and --insecure_allow_plaintext take =true or =false, or nothing; "
          "try objpoold --help"});
+  }
+  if (flags.dump_state || flags.verify_state) {
+    return StateCommand{.folder = flags.dump_state ? *flags.dump_state : *flags.verify_state,
+                        .verify = flags.verify_state.has_value(),
+                        .json = flags.output == "json"};
   }
   if (flags.config.empty()) {
     return Refuse(

@@ -15,8 +15,16 @@ struct Exit {
   std::string err;
 };
 
+// Not to serve, but to look at the folder of a server that was, or is.
+struct StateCommand {
+  std::string folder;
+  bool verify = false;  // else dump
+  bool json = false;
+};
+
 // A bad configuration or command line: an Exit with code 2. The flags that are named like a key of
 // the file override it. Hyphens may stand for the underscores of a flag.
-[[nodiscard]] std::variant<Config, Exit> ParseCommandLine(int argc, const char* const* argv);
+[[nodiscard]] std::variant<Config, Exit, StateCommand> ParseCommandLine(int argc,
+                                                                        const char* const* argv);
 
 }  // namespace objpool::server

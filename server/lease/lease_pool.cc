@@ -153,6 +153,12 @@ bool LeasePool::Known(const GrantRef& ref, Verdict& verdict) const {
   return false;
 }
 
+Verdict LeasePool::Check(const GrantRef& ref, BootMs now) const {
+  Verdict verdict;
+  if (Known(ref, verdict)) verdict = Check(static_cast<Handle>(ref.handle), ref.fence, now);
+  return verdict;
+}
+
 void LeasePool::CountEnd(LeaseCell& cell, const Verdict& verdict, BootMs now) {
   // An older reading of the clock by this worker than by the one that granted is no time at all.
   cell.hold.Observe(now > verdict.granted_at ? now - verdict.granted_at : 0);

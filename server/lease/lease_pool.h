@@ -160,6 +160,8 @@ class LeasePool {
   [[nodiscard]] Verdict Check(Handle handle, uint64_t fence, BootMs now) const {
     return table_->Check(handle, fence, now);
   }
+  // The same for a holder, with what Renew would say of its key and handle.
+  [[nodiscard]] Verdict Check(const GrantRef& ref, BootMs now) const;
   [[nodiscard]] Handle List(Share range, const GrantFilter& filter, BootMs now, std::size_t most,
                             std::vector<LeaseTable::Listed>& out) const {
     return table_->List(range, filter, now, most, out);

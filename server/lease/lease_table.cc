@@ -369,38 +369,21 @@ bool LeaseTable::ScanBlock(SlotId worker, Share block, BootMs now, std::span<Swe
   return more;
 }
 
-std::optional<GrantView> LeaseTable::Look(Handle handle, BootMs now) const {
-  std::optional<GrantView> view;
-  // A try fails only when a grant of this handle began or ended meanwhile. After so many, what is
-  // true is that no grant lasts long enough to be shown.
-  constexpr int kTries = 100;
-  for (int i = 0; i < kTries; ++i) {
-    if (TryView(handle, now, view)) return view;
-  }
-  return std::nullopt;
-}
-
-bool LeaseTable::TryView(Handle handle, BootMs now, std::optional<GrantView>& view) const {
-  const uint64_t before = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
-  const LeaseWord word(before);
-  view.reset();
-  if (!word.leased() || word.Overdue(now)) return true;
+// All but the deadline, which the word has.
+GrantView LeaseTable::DetailsOf(const Records& records, Handle handle) {
+  const Details& details = records.details[handle];
   GrantView seen;
-  seen.deadline = word.time();
-  seen.fence = records_.details[handle].fence.load(std::memory_order_acquire);  // A3 <- R3
-  const uint64_t packed =
-      records_.details[handle].packed.load(std::memory_order_acquire);  // A3 <- R3
+  seen.fence = details.fence.load(std::memory_order_acquire);              // A3 <- R3
+  const uint64_t packed = details.packed.load(std::memory_order_acquire);  // A3 <- R3
   seen.granted_at = packed >> kGrantedShift;
   std::array<char, kMaxHolderBytes> name;
   const std::size_t length = std::min<std::size_t>(packed & kLengthMask, kMaxHolderBytes);
   for (std::size_t w = 0; w * sizeof(uint64_t) < length; ++w) {
-    const uint64_t bits = records_.holders[handle][w].load(std::memory_order_acquire);  // A3 <- R3
+    const uint64_t bits = records.holders[handle][w].load(std::memory_order_acquire);  // A3 <- R3
     std::memcpy(name.data() + (w * sizeof(bits)), &bits, sizeof(bits));
   }
-  if (records_.words[handle].load(std::memory_order_relaxed) != before) return false;
   seen.holder.assign(name.data(), length);
-  view = std::move(seen);
-  return true;
+  return seen;
 }
 
 }  // namespace objpool::lease

@@ -151,6 +151,23 @@ class LeaseTable {
                                           BootMs deadline)>;
   static void VisitRequests(std::byte* records, uint32_t capacity, const VisitRequest& visit);
 
+  // What the records say, for readers of files, who need no table and change nothing: it may run
+  // beside the table of another process. Visits the handles that were ever leased or moved, in
+  // order.
+  enum class Health : uint8_t {
+    kSound,
+    kUnfinished,  // free, and a grant was being written, or a bit was lost: Recover forgets it
+    kDamaged,     // nobody knows who holds it: Recover quarantines it
+  };
+  struct Inspected {
+    Handle handle = 0;
+    Health health = Health::kSound;
+    LeaseWord word{0};
+    GrantView grant;  // the newest one, without its deadline; true where health is kSound
+  };
+  static void Inspect(std::span<const std::byte> records, uint32_t capacity,
+                      const std::function<void(const Inspected&)>& visit);
+
   // Touches the records of a share from the calling thread. False when memory runs out.
   [[nodiscard]] bool Attach(Share share);
   // What the handle is now; its parts are of one moment.
@@ -240,6 +257,9 @@ class LeaseTable {
   };
   [[nodiscard]] static Records RecordsIn(std::byte* memory, uint32_t capacity);
   [[nodiscard]] static bool DetailsAreSound(const Records& records, Handle handle, LeaseWord word);
+
+  [[nodiscard]] static GrantView DetailsOf(const Records& records, Handle handle);
+  [[nodiscard]] static Inspected InspectOne(const Records& records, Handle handle);
 
   explicit LeaseTable(const Options& options);
   [[nodiscard]] Verdict Judge(Handle handle, uint64_t fence, LeaseWord word) const;

@@ -29,6 +29,29 @@ Verdict LeaseTable::Check(Handle handle, uint64_t fence, BootMs now) const {
   }
 }
 
+std::optional<GrantView> LeaseTable::Look(Handle handle, BootMs now) const {
+  std::optional<GrantView> view;
+  // A try fails only when a grant of this handle began or ended meanwhile. After so many, what is
+  // true is that no grant lasts long enough to be shown.
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    if (TryView(handle, now, view)) return view;
+  }
+  return std::nullopt;
+}
+
+bool LeaseTable::TryView(Handle handle, BootMs now, std::optional<GrantView>& view) const {
+  const uint64_t before = records_.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+  const LeaseWord word(before);
+  view.reset();
+  if (!word.leased() || word.Overdue(now)) return true;
+  GrantView seen = DetailsOf(records_, handle);
+  seen.deadline = word.time();
+  if (records_.words[handle].load(std::memory_order_relaxed) != before) return false;
+  view = std::move(seen);
+  return true;
+}
+
 HandleView LeaseTable::See(Handle handle) const {
   constexpr int kTries = 100;  // as Look
   HandleView view;

@@ -154,7 +154,9 @@ void GrpcCall::OnTick(BootNs now, bool stopping) {
 
 uint32_t GrpcCall::worker() const { return owner_.index(); }
 
-BootNs GrpcCall::now() const { return handler_ == nullptr ? request_at_ : owner_.now(); }
+// A request of a unary call arrives once; a stream goes by the turns of the loop, also while its
+// handler is being made.
+BootNs GrpcCall::now() const { return request_whole_ ? request_at_ : owner_.now(); }
 
 std::string_view GrpcCall::request() const {
   return {reinterpret_cast<const char*>(request_.begin()), request_.size()};

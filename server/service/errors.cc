@@ -253,6 +253,41 @@ Status DiskFailed(const std::string& why) {
               "DISK_FAILED");
 }
 
+Status NotABufferPool(std::string_view pool) {
+  return Make(rpc::Code::kFailedPrecondition,
+              "the handles of pool " + std::string(pool) + " are no buffers: they have no memory",
+              "NOT_A_BUFFER_POOL", {{"pool", std::string(pool)}});
+}
+
+Status TooManyStreams(uint32_t most) {
+  constexpr uint64_t kRetryMs = 1000;
+  Status status = Make(rpc::Code::kResourceExhausted,
+                       "the worker serves " + std::to_string(most) +
+                           " reads and writes of buffers already, and takes no more",
+                       "OVERLOADED");
+  AddRetry(status, kRetryMs);
+  return status;
+}
+
+Status StreamIdle(uint64_t seconds) {
+  return Make(rpc::Code::kDeadlineExceeded,
+              "the client neither read nor wrote anything for " + std::to_string(seconds) + " s",
+              "STREAM_IDLE");
+}
+
+Status WithWritten(Status error, uint64_t bytes_written, uint64_t uncertain_bytes) {
+  for (auto& detail : *error.mutable_details()) {
+    google::rpc::ErrorInfo info;
+    if (!detail.UnpackTo(&info)) continue;
+    (*info.mutable_metadata())["bytes_written"] = std::to_string(bytes_written);
+    if (uncertain_bytes != 0) {
+      (*info.mutable_metadata())["uncertain_bytes"] = std::to_string(uncertain_bytes);
+    }
+    detail.PackFrom(info);
+  }
+  return error;
+}
+
 Status NoGrant(std::string_view pool, uint64_t handle) {
   return Make(rpc::Code::kNotFound, HandleOf(pool, handle) + " has no such grant", "NO_GRANT",
               {{"pool", std::string(pool)}, {"handle", std::to_string(handle)}});

@@ -72,6 +72,15 @@ class Violations {
 [[nodiscard]] google::rpc::Status StateLost();
 // The disk does not take what must be on it.
 [[nodiscard]] google::rpc::Status DiskFailed(const std::string& why);
+// Of BufferService: the pool's handles have no memory; the worker serves `most` such calls already;
+// the client has done nothing for so long.
+[[nodiscard]] google::rpc::Status NotABufferPool(std::string_view pool);
+[[nodiscard]] google::rpc::Status TooManyStreams(uint32_t most);
+[[nodiscard]] google::rpc::Status StreamIdle(uint64_t seconds);
+// The same error, which also says what a Write has written, and how much of the end of that may
+// have come after its grant.
+[[nodiscard]] google::rpc::Status WithWritten(google::rpc::Status error, uint64_t bytes_written,
+                                              uint64_t uncertain_bytes);
 [[nodiscard]] google::rpc::Status NoGrant(std::string_view pool, uint64_t handle);
 [[nodiscard]] google::rpc::Status StaleFence(std::string_view pool, uint64_t handle,
                                              uint64_t current_fence);

@@ -6,10 +6,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "pool/object_memory.h"
 #include "server/config/config.h"
 #include "server/lease/lease_pool.h"
+#include "server/service/buffer_scrub.h"
+#include "server/service/buffer_stats.h"
 #include "server/store/pool_file.h"
 
 namespace objpool::server {
@@ -25,6 +28,8 @@ struct NamedPool {
   const PoolSpec spec;                    // as it was made; what may have changed since is below
   std::unique_ptr<store::PoolFile> file;  // durable pools only; outlives the leases
   std::unique_ptr<ObjectMemory> memory;   // pools of buffers only
+  std::vector<BufferCell> transfers;      // likewise; by worker
+  std::unique_ptr<BufferScrub> scrub;     // of those that are scrubbed
   std::unique_ptr<lease::LeasePool> leases;
 
   // See PoolSpec. Of three that are changed together, a reader may see some old and some new.

@@ -110,6 +110,13 @@ std::unique_ptr<NamedPool> PoolMaker::Make(const PoolSpec& spec, lease::BootMs n
                                          .slots = options_.slots},
                                         why);
     if (pool->memory == nullptr) return nullptr;
+    pool->transfers = std::vector<BufferCell>(options_.slots->slots());
+  }
+  if (buffers != nullptr && spec.scrub) {
+    pool->scrub = std::make_unique<BufferScrub>(*pool->memory, options_.slots->slots());
+    options.is_ready = [of = pool.get()](SlotId worker, Handle handle) {
+      return of->scrub->IsDone(*of->leases, worker, handle);
+    };
   }
   pool->leases = lease::LeasePool::Create(options, why);
   if (pool->leases == nullptr) return nullptr;

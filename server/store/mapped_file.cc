@@ -45,12 +45,17 @@ std::unique_ptr<MappedFile> MappedFile::Open(const std::string& path, std::size_
     why = Failed(path, "look at");
     return nullptr;
   }
-  if (!S_ISREG(status.st_mode) || static_cast<std::size_t>(status.st_size) != bytes) {
-    why = path + ": must be a file of " + std::to_string(bytes) + " bytes, but has " +
-          std::to_string(status.st_size);
-    return nullptr;
-  }
+  const std::size_t size = S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) : 0;
+  if (!IsLong(path, bytes, size, why)) return nullptr;
   return file->Map(bytes, why) ? std::move(file) : nullptr;
+}
+
+bool MappedFile::IsLong(const std::string& path, std::size_t bytes, std::size_t size,
+                        std::string& why) {
+  if (size == bytes) return true;
+  why = path + ": must be a file of " + std::to_string(bytes) + " bytes, but has " +
+        std::to_string(size);
+  return false;
 }
 
 std::unique_ptr<MappedFile> MappedFile::Make(const std::string& path, std::size_t bytes,

@@ -18,6 +18,9 @@ class MappedFile {
   // `bytes`, or the system refuses. `why` is empty when there is no such file.
   [[nodiscard]] static std::unique_ptr<MappedFile> Open(const std::string& path, std::size_t bytes,
                                                         std::string& why);
+  // Whether a file of `size` bytes has as many as it must; with `why`, as Open, where not.
+  [[nodiscard]] static bool IsLong(const std::string& path, std::size_t bytes, std::size_t size,
+                                   std::string& why);
   // Makes a file of zeros under a name of its own; Publish gives it its own name, in one step, on
   // the disk. Until then it is gone when the object is.
   [[nodiscard]] static std::unique_ptr<MappedFile> Make(const std::string& path, std::size_t bytes,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "pool/base/check.h"
+#include "server/lease/lease_table.h"
 #include "server/store/checksum.h"
 #include "server/store/twin.h"
 
@@ -45,7 +46,10 @@ std::unique_ptr<PoolFile> PoolFile::Open(const std::string& folder, const PoolId
   const std::size_t bytes = kHeaderBytes + record_bytes;
   if (auto file = MappedFile::Open(path, bytes, why)) {
     std::unique_ptr<PoolFile> pool(new PoolFile(std::move(file)));
-    return pool->Check(identity, record_bytes, why) ? std::move(pool) : nullptr;
+    const auto header = Twin<Header>::ReadFrom(pool->file_->bytes().first(kHeaderBytes));
+    if (!Check(header, path, identity, record_bytes, why)) return nullptr;
+    pool->header_ = *header;
+    return pool;
   }
   if (!why.empty()) {
     why += kWhatToDo;
@@ -70,9 +74,8 @@ void PoolFile::Begin(const PoolIdentity& identity, std::size_t record_bytes) {
   fresh_ = true;
 }
 
-bool PoolFile::Check(const PoolIdentity& identity, std::size_t record_bytes, std::string& why) {
-  const std::optional<Header> header = Twin<Header>(file_->bytes().first(kHeaderBytes)).Read();
-  const std::string path = file_->path();
+bool PoolFile::Check(const std::optional<Header>& header, const std::string& path,
+                     const PoolIdentity& identity, std::size_t record_bytes, std::string& why) {
   if (!header) {
     why = path + ": the header is damaged" + kWhatToDo;
   } else if (header->magic != kMagic || header->version != kVersion) {
@@ -87,7 +90,6 @@ bool PoolFile::Check(const PoolIdentity& identity, std::size_t record_bytes, std
           std::to_string(identity.capacity) + " handles, " + identity.description.substr(0, 255) +
           kWhatToDo;
   } else {
-    header_ = *header;
     return true;
   }
   return false;
@@ -96,6 +98,52 @@ bool PoolFile::Check(const PoolIdentity& identity, std::size_t record_bytes, std
 void PoolFile::SetDraining(bool draining) {
   header_.draining = draining ? 1 : 0;
   Twin<Header>(file_->bytes().first(kHeaderBytes)).Write(header_);
+}
+
+bool PoolFile::Accepts(std::span<const std::byte> file, const std::string& path,
+                       const PoolIdentity& identity, std::size_t record_bytes, std::string& why) {
+  if (!MappedFile::IsLong(path, kHeaderBytes + record_bytes, file.size(), why)) {
+    why += kWhatToDo;
+    return false;
+  }
+  return Check(Twin<Header>::ReadFrom(file.first(kHeaderBytes)), path, identity, record_bytes, why);
+}
+
+PoolFile::Look PoolFile::LookAt(std::span<const std::byte> file) {
+  Look look;
+  if (file.size() < kHeaderBytes) {
+    look.why = "it has " + std::to_string(file.size()) + " bytes, too few for a header";
+    return look;
+  }
+  const auto page = file.first(kHeaderBytes);
+  look.damaged_copies = Twin<Header>::DamagedIn(page);
+  const std::optional<Header> header = Twin<Header>::ReadFrom(page);
+  if (!header || header->magic != kMagic) {
+    look.why = header ? "it is no pool's" : "both copies of the header are damaged";
+    return look;
+  }
+  PoolFacts& facts = look.facts.emplace();
+  facts.version = header->version;
+  if (header->version != kVersion) {
+    look.why = "it must be of version " + std::to_string(kVersion) + ", but is of version " +
+               std::to_string(header->version);
+    return look;
+  }
+  facts.capacity = header->capacity;
+  facts.record_bytes = header->record_bytes;
+  facts.epoch = header->epoch;
+  facts.name = header->name.data();
+  facts.description = header->description.data();
+  facts.description_is_whole = SumOf(facts.description) == header->description_sum;
+  if (header->capacity < 1 || header->capacity > kMaxCapacity ||
+      header->record_bytes !=
+          lease::LeaseTable::RecordBytes(static_cast<uint32_t>(header->capacity))) {
+    look.why = "its records are those of another kind of machine";
+  } else if (file.size() != kHeaderBytes + header->record_bytes) {
+    look.why = "it must have " + std::to_string(kHeaderBytes + header->record_bytes) +
+               " bytes, but has " + std::to_string(file.size());
+  }
+  return look;
 }
 
 uint64_t PoolFile::BeginEpoch(uint64_t highest_fence, bool after_cut, bool on_disk,

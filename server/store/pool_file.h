@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,17 @@ struct PoolIdentity {
   std::string description;  // of what they stand for, in full: "ids from 0", "labels a, b"
 };
 
+// What a file says of itself. Without its secret.
+struct PoolFacts {
+  uint64_t version = 0;
+  uint64_t capacity = 0;
+  uint64_t record_bytes = 0;
+  uint64_t epoch = 0;
+  std::string name;
+  std::string description;
+  bool description_is_whole = false;  // else it is the beginning of a longer one
+};
+
 class PoolFile {
  public:
   // Opens the file of a pool in `folder`, or makes it. Null, with `why`: when it is damaged, of
@@ -35,6 +47,24 @@ class PoolFile {
   [[nodiscard]] static std::unique_ptr<PoolFile> Open(const std::string& folder,
                                                       const PoolIdentity& identity,
                                                       std::size_t record_bytes, std::string& why);
+
+  // Whether a file of these bytes would be opened so; with `why`, which begins with `path`, where
+  // not.
+  [[nodiscard]] static bool Accepts(std::span<const std::byte> file, const std::string& path,
+                                    const PoolIdentity& identity, std::size_t record_bytes,
+                                    std::string& why);
+
+  // The same for readers who know of no pool.
+  struct Look {
+    std::optional<PoolFacts> facts;  // empty where the header is damaged, or of something else
+    int damaged_copies = 0;          // of the header, of two
+    std::string why;                 // the file cannot be of use, and why
+  };
+  [[nodiscard]] static Look LookAt(std::span<const std::byte> file);
+  // The part of a file that Accepts, or LookAt finds nothing wrong with.
+  [[nodiscard]] static std::span<const std::byte> RecordsOf(std::span<const std::byte> file) {
+    return file.subspan(kHeaderBytes);
+  }
 
   // Of no earlier server: the records are zeros.
   [[nodiscard]] bool fresh() const { return fresh_; }
@@ -51,8 +81,8 @@ class PoolFile {
 
   // Begins the epoch after those of all earlier opens and of `highest_fence`. The fence to go on
   // from. After a boot without a clean stop (`after_cut`), epochs that the disk does not know of
-  // may have begun, and are skipped; with `on_disk`, it is on the disk itself, or not begun: then 0,
-  // with `why`.
+  // may have begun, and are skipped; with `on_disk`, it is on the disk itself, or not begun: then
+  // 0, with `why`.
   [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence, bool after_cut, bool on_disk,
                                     std::string& why);
   // Waits until the disk has all of it.
@@ -80,8 +110,9 @@ class PoolFile {
 
   explicit PoolFile(std::unique_ptr<MappedFile> file) : file_(std::move(file)) {}
   void Begin(const PoolIdentity& identity, std::size_t record_bytes);
-  [[nodiscard]] bool Check(const PoolIdentity& identity, std::size_t record_bytes,
-                           std::string& why);
+  [[nodiscard]] static bool Check(const std::optional<Header>& header, const std::string& path,
+                                  const PoolIdentity& identity, std::size_t record_bytes,
+                                  std::string& why);
 
   const std::unique_ptr<MappedFile> file_;
   Header header_;

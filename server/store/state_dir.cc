@@ -23,7 +23,7 @@ std::string Failed(const std::string& path, const char* what) {
 }
 
 // The text of the lock file, for the message to whoever finds it held.
-std::string HolderOf(int fd) {
+std::string TextOf(int fd) {
   std::array<char, 32> text{};
   const ssize_t length = pread(fd, text.data(), text.size() - 1, 0);
   std::string holder(text.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
@@ -39,7 +39,7 @@ int TakeLock(const std::string& path, std::string& why) {
   }
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     why = errno == EWOULDBLOCK
-              ? path + ": is held by " + HolderOf(fd) + "; two servers cannot share a state_dir"
+              ? path + ": is held by " + TextOf(fd) + "; two servers cannot share a state_dir"
               : Failed(path, "lock");
     close(fd);
     return -1;
@@ -89,6 +89,34 @@ bool StateDir::HasPools(std::string& why) const {
   return false;
 }
 
+bool StateDir::SameBoot(const Clock& clock, const BootId& boot, uint64_t boot_ms) {
+  return clock.boot == boot && boot != BootId{} && boot_ms >= clock.seen_boot_ms;
+}
+
+std::string StateDir::HolderOf(const std::string& path) {
+  const int fd = open((path + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return {};
+  // Shared and given back at once: only a server that starts in this very moment would be refused.
+  const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  std::string holder = held ? TextOf(fd) : "";
+  close(fd);
+  return holder;
+}
+
+StateDir::ClockLook StateDir::LookAtClock(std::span<const std::byte> file, const BootId& boot,
+                                          uint64_t boot_ms) {
+  ClockLook look;
+  if (file.size() != kClockBytes) return look;
+  look.damaged_copies = Twin<Clock>::DamagedIn(file);
+  const std::optional<Clock> clock = Twin<Clock>::ReadFrom(file);
+  if (!clock) return look;
+  look.sound = true;
+  look.same_boot = SameBoot(*clock, boot, boot_ms);
+  look.clean = clock->clean != 0;
+  look.now = (look.same_boot ? boot_ms : clock->seen_boot_ms) + clock->offset_ms;
+  return look;
+}
+
 bool StateDir::OpenClock(const BootId& boot, uint64_t boot_ms, std::string& why) {
   const std::string path = path_ + "/clock";
   clock_file_ = MappedFile::Open(path, kClockBytes, why);
@@ -117,8 +145,7 @@ bool StateDir::OpenClock(const BootId& boot, uint64_t boot_ms, std::string& why)
     return false;
   }
   clock_ = *clock;
-  const bool same_boot = clock_.boot == boot && boot != BootId{} && boot_ms >= clock_.seen_boot_ms;
-  if (!same_boot) {
+  if (!SameBoot(clock_, boot, boot_ms)) {
     const uint64_t seen = clock_.seen_boot_ms + clock_.offset_ms;
     after_cut_ = clock_.clean == 0;
     if (after_cut_) clock_.unclean_at = seen;

@@ -64,6 +64,20 @@ class StateDir {
   // Of the hashes of requests.
   [[nodiscard]] const lease::Secret& request_secret() const { return clock_.request_secret; }
 
+  // For readers, who change nothing. Who has the folder at `path` now, "process 12"; empty when
+  // nobody has.
+  [[nodiscard]] static std::string HolderOf(const std::string& path);
+  // What a file `clock` of these bytes says.
+  struct ClockLook {
+    bool sound = false;
+    int damaged_copies = 0;  // of two
+    bool same_boot = false;  // else deadlines count from when a server was last seen
+    bool clean = false;      // the last server stopped cleanly
+    lease::BootMs now = 0;   // the lease clock, as a server that starts now would have it
+  };
+  [[nodiscard]] static ClockLook LookAtClock(std::span<const std::byte> file, const BootId& boot,
+                                             uint64_t boot_ms);
+
  private:
   // As it is in the file.
   struct Clock {
@@ -76,6 +90,7 @@ class StateDir {
   };
 
   StateDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  [[nodiscard]] static bool SameBoot(const Clock& clock, const BootId& boot, uint64_t boot_ms);
   [[nodiscard]] bool OpenClock(const BootId& boot, uint64_t boot_ms, std::string& why);
   [[nodiscard]] bool HasPools(std::string& why) const;
 

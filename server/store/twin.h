@@ -7,6 +7,7 @@
 // Threads: one writer. Of a page that only this process has.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -31,17 +32,29 @@ class Twin {
   explicit Twin(std::span<std::byte> page) : page_(page) {}
 
   // Empty when neither copy is sound.
-  [[nodiscard]] std::optional<T> Read() const {
-    const std::optional<Copy> a = ReadCopy(0);
-    const std::optional<Copy> b = ReadCopy(1);
+  [[nodiscard]] std::optional<T> Read() const { return ReadFrom(page_); }
+  // The same, of a page that another process may be writing to.
+  [[nodiscard]] static std::optional<T> ReadFrom(std::span<const std::byte> page) {
+    const std::optional<Copy> a = ReadCopy(page, 0);
+    const std::optional<Copy> b = ReadCopy(page, 1);
     if (!a && !b) return std::nullopt;
     if (a && b) return a->sequence > b->sequence ? a->value : b->value;
     return a ? a->value : b->value;
   }
+  // Copies that are neither sound nor, as a second one may be, never written.
+  [[nodiscard]] static int DamagedIn(std::span<const std::byte> page) {
+    int damaged = 0;
+    for (const int which : {0, 1}) {
+      const auto copy = page.subspan(OffsetOf(which), sizeof(Copy));
+      const bool blank = std::ranges::all_of(copy, [](std::byte b) { return b == std::byte{0}; });
+      if (!blank && !ReadCopy(page, which)) ++damaged;
+    }
+    return damaged;
+  }
 
   void Write(const T& value) {
-    const std::optional<Copy> a = ReadCopy(0);
-    const std::optional<Copy> b = ReadCopy(1);
+    const std::optional<Copy> a = ReadCopy(page_, 0);
+    const std::optional<Copy> b = ReadCopy(page_, 1);
     // Over the one that Read would not take.
     const bool second = a && (!b || b->sequence < a->sequence);
     const std::optional<Copy>& newest = second ? a : b;
@@ -49,7 +62,7 @@ class Twin {
     copy.sequence = newest ? newest->sequence + 1 : 1;
     copy.value = value;
     copy.checksum = SumOf(copy);
-    std::memcpy(At(second ? 1 : 0), &copy, sizeof(copy));
+    std::memcpy(page_.data() + OffsetOf(second ? 1 : 0), &copy, sizeof(copy));
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 
@@ -63,12 +76,12 @@ class Twin {
   static_assert(sizeof(Copy) <= kBytes / 2);
   static_assert(sizeof(Copy) == 16 + sizeof(T));
 
-  [[nodiscard]] std::byte* At(int copy) const {
-    return page_.data() + (static_cast<std::size_t>(copy) * (kBytes / 2));
+  [[nodiscard]] static std::size_t OffsetOf(int copy) {
+    return static_cast<std::size_t>(copy) * (kBytes / 2);
   }
-  [[nodiscard]] std::optional<Copy> ReadCopy(int which) const {
+  [[nodiscard]] static std::optional<Copy> ReadCopy(std::span<const std::byte> page, int which) {
     Copy copy;
-    std::memcpy(&copy, At(which), sizeof(copy));
+    std::memcpy(&copy, page.data() + OffsetOf(which), sizeof(copy));
     if (copy.sequence == 0 || copy.checksum != SumOf(copy)) return std::nullopt;
     return copy;
   }

@@ -27,6 +27,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "objpool/v1/lease_service.grpc.pb.h"
 #include "objpool/v1/pool_service.grpc.pb.h"
+#include "tests/support/fake_buffers.h"
 
 namespace objpool::testing {
 
@@ -68,6 +69,7 @@ class FakeService final : public v1::LeaseService::Service,
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(static_cast<v1::LeaseService::Service*>(this));
     builder.RegisterService(static_cast<v1::PoolService::Service*>(this));
+    builder.RegisterService(&buffers_);
     builder.RegisterService(static_cast<grpc::health::v1::Health::Service*>(this));
     server_ = builder.BuildAndStart();
   }
@@ -311,6 +313,14 @@ class FakeService final : public v1::LeaseService::Service,
     return Known(pool) ? grpc::Status::OK : Unknown(pool);
   }
 
+  grpc::Status AdmitHolder(const grpc::ServerContext& context, const std::string& pool,
+                           const v1::GrantRef& ref) {
+    if (grpc::Status status = Admit(context, pool); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    const google::rpc::Status error = Judge(ref);
+    return error.code() == 0 ? grpc::Status::OK : AsCallStatus(error);
+  }
+
   google::rpc::Status Judge(const v1::GrantRef& ref) const {
     if (ref.key() != (kKey ^ ref.fence())) {
       return FakeError(grpc::StatusCode::PERMISSION_DENIED, "NOT_HOLDER", "the key does not fit");
@@ -344,6 +354,8 @@ class FakeService final : public v1::LeaseService::Service,
   uint64_t granted_ = 0;
   std::string last_holder_;
   google::rpc::Status refusal_;
+  FakeBuffers buffers_{[this](const grpc::ServerContext& context, const std::string& pool,
+                              const v1::GrantRef& ref) { return AdmitHolder(context, pool, ref); }};
   std::unique_ptr<grpc::Server> server_;
 };
 

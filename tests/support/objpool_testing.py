@@ -25,8 +25,9 @@ import grpc  # noqa: E402
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from objpool.config.v1 import server_config_pb2  # noqa: E402, F401
-from objpool.v1 import grant_pb2, lease_service_pb2, pool_handles_pb2  # noqa: E402, F401
-from objpool.v1 import pool_service_pb2  # noqa: E402
+from objpool.v1 import buffer_service_pb2, grant_pb2, lease_service_pb2  # noqa: E402
+from objpool.v1 import pool_handles_pb2, pool_service_pb2  # noqa: E402, F401
+from objpool.v1 import buffer_service_pb2_grpc  # noqa: E402
 from objpool.v1 import lease_service_pb2_grpc, pool_service_pb2_grpc  # noqa: E402
 
 # Longer than anything here takes on a machine that is not broken.
@@ -89,9 +90,10 @@ class Server:
     def metrics(self):
         return Metrics(self.page())
 
-    def channel(self):
+    def channel(self, options=()):
         """A channel with a connection of its own."""
-        return grpc.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)])
+        return grpc.insecure_channel(self.address,
+                                     [("grpc.use_local_subchannel_pool", 1), *options])
 
 
 class Metrics:
@@ -122,10 +124,11 @@ class Metrics:
 class Api:
     """The API on one connection."""
 
-    def __init__(self, server):
-        self.channel = server.channel()
+    def __init__(self, server, options=()):
+        self.channel = server.channel(options)
         leases = lease_service_pb2_grpc.LeaseServiceStub(self.channel)
         pools = pool_service_pb2_grpc.PoolServiceStub(self.channel)
+        self.buffers = buffer_service_pb2_grpc.BufferServiceStub(self.channel)
         self.messages = Messages()
         self._methods = {name: getattr(stub, name) for stub, names in (
             (leases, ("Lease", "Return", "Renew", "GetGrant", "CheckFence", "ListGrants")),
@@ -178,6 +181,22 @@ class Api:
 
     def stats(self, pool):
         return self.call("GetPoolStats", pool_service_pb2.GetPoolStatsRequest(name=pool))
+
+    def read(self, pool, ref, **fields):
+        """The stream of chunks."""
+        return self.buffers.Read(buffer_service_pb2.ReadRequest(pool=pool, grant=ref, **fields),
+                                 timeout=DEADLINE_S)
+
+    def read_all(self, pool, ref, **fields):
+        return b"".join(chunk.data for chunk in self.read(pool, ref, **fields))
+
+    def write(self, pool, ref, data, offset=0, step=128 * 1024):
+        """All of it, in messages of `step` bytes."""
+        def messages():
+            yield buffer_service_pb2.WriteRequest(pool=pool, grant=ref, offset=offset)
+            for at in range(0, len(data), step):
+                yield buffer_service_pb2.WriteRequest(data=data[at:at + step])
+        return self.buffers.Write(messages(), timeout=DEADLINE_S)
 
     def raw(self, path, request=b"", metadata=()):
         """A call of any method with any bytes."""

@@ -160,6 +160,8 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
       {{"pools", "--server", ""}, "--server"},
       {{"pools", "--server", "127.0.0.1:65536"}, "port must be from 0 to 65535; got 65536"},
       {{"probe", "--timeout", "0ms"}, "--timeout: must be from 1ms"},
+      {{"state"}, "A subcommand is required"},
+      {{"state", "dump"}, "FOLDER is required"},
       {{"bench", "--clients", "513"}, "--clients: Value 513 not in range 1 to 512"},
       {{"bench", "--count", "5", "--duration", "1s"}, "excludes"},
   };
@@ -174,8 +176,8 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
 
 TEST_F(Ctl, EveryCommandHasHelpWithAnExample) {
   EXPECT_NE(RunWith({"--help"}).out.find("Exit codes: 0 ok"), std::string::npos);
-  for (const char* command : {"lease", "return", "renew", "grant", "grants", "check-fence",
-                              "revoke", "pools", "probe", "bench"}) {
+  for (const char* command : {"lease", "return", "renew", "read", "write", "grant", "grants",
+                              "check-fence", "revoke", "pools", "probe", "state", "bench"}) {
     const Ran run = RunWith({command, "--help"});
     EXPECT_EQ(run.exit, Exit::kOk) << command;
     EXPECT_NE(run.out.find("Example:\n  "), std::string::npos) << command;

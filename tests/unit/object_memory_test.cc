@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <string>
 
@@ -41,6 +43,34 @@ TEST(ObjectMemory, GivesEachObjectItsOwnPlaceOnItsNode) {
     EXPECT_EQ(static_cast<uint32_t>(memory->at(h)[999]), h) << "objects overlap";
   }
   EXPECT_STREQ(memory->placement(), "first_touch");
+}
+
+TEST(ObjectMemory, ScrubsExactlyTheBytesThatItIsAskedFor) {
+  constexpr std::size_t kSize = 1000;
+  std::string why;
+  const auto memory = ObjectMemory::Create(
+      {.capacity = 3, .size_bytes = kSize, .slots = testing::FlatSlots(1)}, why);
+  ASSERT_NE(memory, nullptr) << why;
+  ASSERT_TRUE(memory->Attach(0));
+  for (uint32_t h = 0; h < 3; ++h) std::memset(memory->at(h), 0xff, kSize);
+  const auto ones = [&](uint32_t h) {
+    return std::count(memory->at(h), memory->at(h) + kSize, std::byte{0xff});
+  };
+  memory->Scrub(1, 10, 0);
+  EXPECT_EQ(ones(1), 1000);
+  memory->Scrub(1, 10, 100);
+  EXPECT_EQ(ones(1), 900);
+  EXPECT_EQ(memory->at(1)[9], std::byte{0xff});
+  EXPECT_EQ(memory->at(1)[10], std::byte{0});
+  EXPECT_EQ(memory->at(1)[109], std::byte{0});
+  EXPECT_EQ(memory->at(1)[110], std::byte{0xff});
+  memory->Scrub(1, 0, kSize);
+  memory->Scrub(1, kSize, 0);
+  EXPECT_EQ(ones(1), 0);
+  EXPECT_EQ(ones(0), 1000) << "neighbours are left alone";
+  EXPECT_EQ(ones(2), 1000);
+  EXPECT_DEATH(memory->Scrub(1, kSize - 1, 2), "within its size");
+  EXPECT_DEATH(memory->Scrub(1, kSize + 1, 0), "within its size");
 }
 
 TEST(ObjectMemory, SaysWherePagesReallyAre) {

@@ -1,18 +1,14 @@
-// Goal: a pool's file knows every grant after a kill; what is damaged is found or does no harm:
-// never is a handle free that somebody holds, and never does a fence come again.
-// Method: real files; the same file is damaged in every way one by one.
+// Goal: a pool's file knows every grant after a kill, and no fence comes again.
+// Method: real files. What damage does is in pool_file_damage_test.cc.
 #include "server/store/pool_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstddef>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
 #include <string>
@@ -33,7 +29,6 @@ using lease::Outcome;
 using ::testing::HasSubstr;
 using testing::ReadAll;
 using testing::TempFolder;
-using testing::WriteAll;
 
 // With the records of so many handles a file has 64 KiB and a bit.
 constexpr uint32_t kCapacity = 640;
@@ -149,20 +144,6 @@ TEST(PoolFile, RefusesTheFileOfAnotherPool) {
   EXPECT_EQ(ReadAll(folder / "ids.pool"), before) << "it is not changed";
 }
 
-TEST(PoolFile, RefusesEveryTruncation) {
-  const TempFolder folder;
-  Begin(folder);
-  const std::string whole = ReadAll(folder / "ids.pool");
-  std::string why;
-  for (std::size_t length = 0; length < whole.size(); length += length < 600 ? 1 : 101) {
-    WriteAll(folder / "ids.pool", whole.substr(0, length));
-    ASSERT_EQ(PoolFile::Open(folder.path(), kIdentity, LeaseTable::RecordBytes(kCapacity), why),
-              nullptr)
-        << length;
-    ASSERT_THAT(why, HasSubstr("must be a file of " + std::to_string(whole.size())));
-  }
-}
-
 TEST(PoolFile, ADiskThatIsFullIsToldAndLeavesNothing) {
   const TempFolder folder;
   rlimit before{};
@@ -177,76 +158,6 @@ TEST(PoolFile, ADiskThatIsFullIsToldAndLeavesNothing) {
   (void)std::signal(SIGXFSZ, handler);
   EXPECT_THAT(why, HasSubstr("ids.pool.new: cannot reserve: File too large"));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
-}
-
-// A file in which half of the handles are held, others were, and most never were.
-std::string Image(const TempFolder& folder, std::vector<GrantRef>& held) {
-  Life life = Begin(folder);
-  held = Lease(life, 128, 60'000);
-  for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(Return(life, held[i]).outcome, Outcome::kOk);
-  held.erase(held.begin(), held.begin() + 64);
-  life = {};
-  return ReadAll(folder / "ids.pool");
-}
-
-void FlipBit(const std::string& path, std::size_t bit) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekg(static_cast<std::streamoff>(bit / 8));
-  const int byte = file.get();
-  file.seekp(static_cast<std::streamoff>(bit / 8));
-  file.put(static_cast<char>(byte ^ (1 << (bit % 8))));
-}
-
-TEST(PoolFile, EveryFlippedBitOfTheHeaderIsFoundOrDoesNoHarm) {
-  const TempFolder folder;
-  std::vector<GrantRef> held;
-  const std::string whole = Image(folder, held);
-  const lease::Secret secret = Begin(folder).file->secret();
-  std::string why;
-  std::size_t refused = 0;
-  WriteAll(folder / "ids.pool", whole);
-  // Two copies of less than 512 bytes are all that is read of it.
-  for (std::size_t at = 0; at < 2 * 512 * 8; ++at) {
-    const std::size_t bit = at < 512 * 8 ? at : at + (512 * 8);
-    const auto flip = [&] { FlipBit(folder / "ids.pool", bit); };
-    flip();
-    const auto file =
-        PoolFile::Open(folder.path(), kIdentity, LeaseTable::RecordBytes(kCapacity), why);
-    if (file == nullptr) ++refused;
-    ASSERT_TRUE(file == nullptr || file->secret() == secret);
-    flip();
-  }
-  EXPECT_EQ(refused, 0u) << "one of two copies is always sound";
-}
-
-TEST(PoolFile, EveryFlippedBitOfTheRecordsIsFoundOrDoesNoHarm) {
-  const TempFolder folder;
-  std::vector<GrantRef> held;
-  const std::string whole = Image(folder, held);
-  const std::size_t bytes = LeaseTable::RecordBytes(kCapacity);
-  std::vector<uint64_t> memory(bytes / sizeof(uint64_t));
-  auto* const records = reinterpret_cast<std::byte*>(memory.data());
-  const auto pristine = std::as_bytes(std::span(whole)).last(bytes);
-  uint32_t quarantined = 0;
-  // All of them; under a sanitizer some, which take as long.
-  const std::size_t step = kObjpoolChecked ? 61 : 1;
-  for (std::size_t bit = 0; bit < bytes * 8; bit += step) {
-    std::ranges::copy(pristine, records);
-    records[bit / 8] ^= std::byte{1} << (bit % 8);
-    const LeaseTable::Recovery found = LeaseTable::Recover(records, kCapacity, 1);
-    quarantined += found.quarantined;
-    ASSERT_LE(found.quarantined, 1u);
-    ASSERT_LE(found.highest_fence, held[0].fence + (uint64_t{1} << 20)) << bit;
-    std::string why;
-    const auto table = LeaseTable::Create(
-        {.capacity = kCapacity, .first_fence = uint64_t{1} << 40, .records = records}, why);
-    for (const GrantRef& ref : held) {
-      ASSERT_FALSE(table->IsFree(static_cast<Handle>(ref.handle))) << "bit " << bit;
-    }
-  }
-  if (step == 1) {
-    EXPECT_GT(quarantined, held.size() * 64) << "a word's bits at least are all looked at";
-  }
 }
 
 }  // namespace

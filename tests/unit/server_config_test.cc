@@ -273,6 +273,16 @@ TEST(ServerConfig, BuffersFitIntoMemoryAlone) {
   Good("pools { name: 'p' buffers { count: 65536 size_bytes: 1073741824 } }");
 }
 
+TEST(ServerConfig, OnlyBuffersAreScrubbed) {
+  constexpr std::string_view kBuffers = "pools { name: 'b' buffers { count: 1 size_bytes: 9 } ";
+  EXPECT_FALSE(Good(std::string(kBuffers) + "}").pools[0].scrub);
+  const Config config = Good(std::string(kBuffers) + "scrub: true }");
+  EXPECT_TRUE(config.pools[0].scrub);
+  EXPECT_EQ(Good(PrintConfig(config)), config);
+  EXPECT_THAT(BadPool("ids { count: 1 } scrub: true"),
+              ElementsAre("pools[0].scrub: must be false for what are no buffers, but is true"));
+}
+
 TEST(ServerConfig, BuffersFitIntoMemoryTogether) {
   const std::string half = "buffers { count: 32768 size_bytes: 1073741824 }";
   const std::string two = "pools { name: 'a' " + half + "} pools { name: 'b' " + half + "}";

@@ -20,25 +20,27 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
+using Parsed = std::variant<Config, Exit, StateCommand>;
+
 class ServerFlags : public testing::Test {
  protected:
   void TearDown() override { std::remove(path_.c_str()); }
 
   void WriteFile(std::string_view text) { std::ofstream(path_) << text; }
 
-  static std::variant<Config, Exit> Run(std::vector<std::string> arguments) {
+  static Parsed Run(std::vector<std::string> arguments) {
     std::vector<const char*> argv = {"objpoold"};
     for (const std::string& argument : arguments) argv.push_back(argument.c_str());
     return ParseCommandLine(static_cast<int>(argv.size()), argv.data());
   }
 
   // Runs with the file and more.
-  std::variant<Config, Exit> RunWithFile(std::vector<std::string> arguments) {
+  Parsed RunWithFile(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"--config", path_});
     return Run(std::move(arguments));
   }
 
-  static Config GoodConfig(const std::variant<Config, Exit>& result) {
+  static Config GoodConfig(const Parsed& result) {
     if (const auto* const exit = std::get_if<Exit>(&result)) {
       ADD_FAILURE() << exit->out << exit->err;
       return {};
@@ -46,13 +48,13 @@ class ServerFlags : public testing::Test {
     return std::get<Config>(result);
   }
 
-  static Exit GoodExit(const std::variant<Config, Exit>& result) {
+  static Exit GoodExit(const Parsed& result) {
     EXPECT_TRUE(std::holds_alternative<Exit>(result));
     const auto* const exit = std::get_if<Exit>(&result);
     return exit != nullptr ? *exit : Exit{.code = -1, .out = "", .err = ""};
   }
 
-  static void ExpectRefusal(const std::variant<Config, Exit>& result, std::string_view words) {
+  static void ExpectRefusal(const Parsed& result, std::string_view words) {
     const Exit exit = GoodExit(result);
     EXPECT_EQ(exit.code, 2);
     EXPECT_EQ(exit.out, "");
@@ -176,6 +178,21 @@ TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
   const Exit version = GoodExit(Run({"--version"}));
   EXPECT_EQ(version.code, 0);
   EXPECT_THAT(version.out, AllOf(StartsWith("objpoold "), EndsWith("\n")));
+}
+
+TEST_F(ServerFlags, AStateDirIsLookedAtWithoutAConfiguration) {
+  const Parsed dump = Run({"--dump-state=/a", "--output=json"});
+  ASSERT_TRUE(std::holds_alternative<StateCommand>(dump));
+  EXPECT_EQ(std::get<StateCommand>(dump).folder, "/a");
+  EXPECT_FALSE(std::get<StateCommand>(dump).verify);
+  EXPECT_TRUE(std::get<StateCommand>(dump).json);
+  const Parsed verify = Run({"--verify_state", "/b"});
+  ASSERT_TRUE(std::holds_alternative<StateCommand>(verify));
+  EXPECT_EQ(std::get<StateCommand>(verify).folder, "/b");
+  EXPECT_TRUE(std::get<StateCommand>(verify).verify);
+  EXPECT_FALSE(std::get<StateCommand>(verify).json);
+  ExpectRefusal(Run({"--dump_state=/a", "--verify_state=/a"}), "excludes");
+  ExpectRefusal(Run({"--dump_state=/a", "--output=xml"}), "xml not in {text,json}");
 }
 
 }  // namespace

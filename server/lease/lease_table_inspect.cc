@@ -1,0 +1,40 @@
+// What the records of a table say to a reader of files.
+#include "pool/base/check.h"
+#include "server/lease/lease_table.h"
+
+namespace objpool::lease {
+
+void LeaseTable::Inspect(std::span<const std::byte> memory, uint32_t capacity,
+                         const std::function<void(const Inspected&)>& visit) {
+  OBJPOOL_CHECK(memory.size() == RecordBytes(capacity), "these are the records of so many handles");
+  // Nothing is stored through it.
+  const Records records = RecordsIn(const_cast<std::byte*>(memory.data()), capacity);
+  for (Handle handle = 0; handle < capacity; ++handle) {
+    const uint64_t bits = records.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+    if (bits == 0 && records.details[handle].fence.load(std::memory_order_relaxed) == 0) continue;
+    visit(InspectOne(records, handle));
+  }
+}
+
+LeaseTable::Inspected LeaseTable::InspectOne(const Records& records, Handle handle) {
+  // A try fails only when a grant of this handle began or ended meanwhile, in another process.
+  constexpr int kTries = 100;
+  Inspected seen;
+  seen.handle = handle;
+  for (int i = 0; i < kTries; ++i) {
+    const uint64_t bits = records.words[handle].load(std::memory_order_acquire);  // A1 <- R1, R2
+    seen.word = LeaseWord(bits);
+    seen.grant = DetailsOf(records, handle);
+    const bool details_sound = DetailsAreSound(records, handle, seen.word);
+    const bool out_of_use = seen.word.IsAt(Place::kQuarantined);
+    if (!seen.word.sound() || (seen.word.leased() && !details_sound)) {
+      seen.health = Health::kDamaged;
+    } else {
+      seen.health = details_sound || out_of_use ? Health::kSound : Health::kUnfinished;
+    }
+    if (records.words[handle].load(std::memory_order_relaxed) == bits) break;
+  }
+  return seen;
+}
+
+}  // namespace objpool::lease
