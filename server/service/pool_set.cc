@@ -58,7 +58,8 @@ bool OpenFile(NamedPool& pool, const PoolSet::Options& set, lease::LeasePool::Op
   options.id = 0;  // the secret is the pool's own
   options.secret = pool.file->secret();
   options.records = pool.file->records();
-  options.first_fence = pool.file->BeginEpoch(found.highest_fence);
+  options.first_fence = pool.file->BeginEpoch(found.highest_fence, why);
+  if (options.first_fence == 0) return false;
   options.grace_until = pool.file->fresh() ? 0 : set.state->GraceUntil(pool.spec.ttl_max_ms);
   return true;
 }

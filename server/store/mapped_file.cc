@@ -50,6 +50,11 @@ std::unique_ptr<MappedFile> MappedFile::Open(const std::string& path, std::size_
           std::to_string(status.st_size);
     return nullptr;
   }
+  // Who made it may have been stopped when its name was there, and not yet on the disk.
+  if (!SyncFolderOf(path)) {
+    why = Failed(path, "write the folder of");
+    return nullptr;
+  }
   return file->Map(bytes, why) ? std::move(file) : nullptr;
 }
 

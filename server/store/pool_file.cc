@@ -82,12 +82,12 @@ bool PoolFile::Check(const PoolIdentity& identity, std::size_t record_bytes, std
   return false;
 }
 
-uint64_t PoolFile::BeginEpoch(uint64_t highest_fence) {
+uint64_t PoolFile::BeginEpoch(uint64_t highest_fence, std::string& why) {
   constexpr int kCounterBits = 32;
   header_.epoch = std::max(header_.epoch, highest_fence >> kCounterBits) + 1;
   OBJPOOL_CHECK(header_.epoch >> kCounterBits == 0, "four thousand million starts are enough");
   Twin<Header>(file_->bytes().first(kHeaderBytes)).Write(header_);
-  return header_.epoch << kCounterBits;
+  return file_->Sync(why) ? header_.epoch << kCounterBits : 0;
 }
 
 }  // namespace objpool::store

@@ -5,7 +5,7 @@
 // a machine of another byte order, and says so.
 //
 // Fences are (epoch, counter), 32 bits each, compared as one number. Each open begins a new epoch,
-// which is on file before the first grant, so fences rise whatever becomes of the records.
+// which is on the disk before the first grant, so fences rise whatever becomes of the records.
 #pragma once
 
 #include <array>
@@ -42,16 +42,17 @@ class PoolFile {
   [[nodiscard]] const lease::Secret& secret() const { return header_.secret; }
   [[nodiscard]] const std::string& path() const { return file_->path(); }
 
-  // Begins the epoch after those of all earlier opens and of `highest_fence`. The fence to go on
-  // from.
-  [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence);
+  // Begins the epoch after those of all earlier opens and of `highest_fence`, and waits until the
+  // disk has it: after a power cut no other may begin the same. The fence to go on from; 0, with
+  // `why`, when the disk does not take it.
+  [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence, std::string& why);
   // Waits until the disk has all of it.
   [[nodiscard]] bool Sync(std::string& why) const { return file_->Sync(why); }
 
  private:
   static constexpr std::size_t kHeaderBytes = 4096;
   static constexpr uint64_t kMagic = 0x314c4f4f504a424f;  // "OBJPOOL1", little-endian
-  static constexpr uint64_t kVersion = 2;
+  static constexpr uint64_t kVersion = 3;
 
   // As it is in the file.
   struct Header {
