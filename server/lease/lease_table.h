@@ -43,6 +43,7 @@
 
 #include "pool/mapped_memory.h"
 #include "pool/pool.h"
+#include "pool/sync.h"
 #include "server/lease/lease_word.h"
 
 namespace objpool::lease {
@@ -204,16 +205,16 @@ class LeaseTable {
  private:
   static constexpr std::size_t kHolderWords = kMaxHolderBytes / sizeof(uint64_t);
   struct Details {
-    std::atomic<uint64_t> fence;
+    Sync::Atomic<uint64_t> fence;
     // When it was granted: 40 bits; a check of all details: 16; the length of the holder's name: 8.
-    std::atomic<uint64_t> packed;
+    Sync::Atomic<uint64_t> packed;
   };
-  using HolderWords = std::array<std::atomic<uint64_t>, kHolderWords>;
+  using HolderWords = std::array<Sync::Atomic<uint64_t>, kHolderWords>;
   static_assert(sizeof(Details) == 16 && sizeof(HolderWords) == kMaxHolderBytes);
 
   // Where the records are in their memory.
   struct Records {
-    std::atomic<uint64_t>* words;
+    Sync::Atomic<uint64_t>* words;
     Details* details;
     HolderWords* holders;
   };
@@ -247,7 +248,7 @@ class LeaseTable {
   // somebody gave one. 8 + 16 bytes for each handle, 64 more once it had a holder with a name.
   MappedMemory own_records_, mark_memory_;
   const Records records_;
-  std::atomic<uint8_t>* const marks_;
+  Sync::Atomic<uint8_t>* const marks_;
 };
 
 }  // namespace objpool::lease
