@@ -214,7 +214,7 @@ class Pool {
   // Null until the slot is attached.
   //   R1  Attach stores the pointer to a built slot   pairs with   A1  every load by another thread
   std::unique_ptr<std::atomic<Slot*>[]> slot_at_;
-  std::mutex batch_lock_;
+  Sync::Mutex batch_lock_;
   std::unique_ptr<std::atomic<bool>[]> free_;  // the checked build's memory of who is free
 };
 

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 namespace objpool {
 
@@ -21,6 +22,7 @@ struct Sync {
   // What is only touched under the exclusion of a slot; a checker watches it for races.
   template <typename T>
   using Plain = T;
+  using Mutex = std::mutex;
 
   static void LightFence() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
   static void HeavyFence() noexcept;

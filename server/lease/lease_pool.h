@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "pool/pool.h"
+#include "pool/sync.h"
 #include "server/lease/grant_key.h"
 #include "server/lease/lease_stats.h"
 #include "server/lease/lease_table.h"
@@ -102,6 +103,8 @@ class LeasePool {
     BootMs oldest_since = 0;  // 0 when nobody waits
   };
   [[nodiscard]] Waiting LookAtWaiting() const;
+  // Serves who can be served. For who ends what kept them from it: a drain, a grace.
+  void ServeWaiting(SlotId worker, BootMs now) { Serve(worker, now); }
 
   // Ends or extends each grant; one verdict each. refs.size() == out.size() <= kMaxBatch.
   // `dispositions` says how handles come back, one for each; empty: all clean.
@@ -144,7 +147,8 @@ class LeasePool {
   // See LeaseTable.
   void SetRest(uint64_t rest_ms) { table_->SetRest(rest_ms); }
 
-  // Nothing more is leased, and who waits is not served, until it is false again.
+  // Nothing more is leased, and who waits is not served, until it is false again and ServeWaiting
+  // was called.
   void SetDraining(bool draining) { draining_.store(draining, std::memory_order_relaxed); }
   [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
 
@@ -198,7 +202,7 @@ class LeasePool {
   void AddDirty(SlotId worker, Handle handle, LeaseWord left, BootMs now);
   [[nodiscard]] bool SomebodyWaits() { return IsRaised(waiting_); }
   [[nodiscard]] bool SomeAreCondemned() { return IsRaised(condemned_count_); }
-  [[nodiscard]] bool IsRaised(std::atomic<uint32_t>& count);
+  [[nodiscard]] bool IsRaised(Sync::Atomic<uint32_t>& count);
   [[nodiscard]] bool IsAt(Handle handle, Place place) const;
   bool Pardon(Handle handle);
   [[nodiscard]] bool TryQuarantine(SlotId worker, Handle handle);
@@ -225,17 +229,17 @@ class LeasePool {
   };
   std::vector<Cursor> cursors_;
   // Read on each way; written only while somebody waits.
-  alignas(base::kCacheLineBytes) std::atomic<uint32_t> waiting_{0};  // in queue_
-  std::atomic<uint32_t> condemned_count_{0};
+  alignas(base::kCacheLineBytes) Sync::Atomic<uint32_t> waiting_{0};  // in queue_
+  Sync::Atomic<uint32_t> condemned_count_{0};
   std::atomic<bool> draining_{false};
-  alignas(base::kCacheLineBytes) mutable std::mutex queue_lock_;
+  alignas(base::kCacheLineBytes) mutable Sync::Mutex queue_lock_;
   WaitQueue queue_;
   WaitQueue dirty_queue_;     // those who wait for dirty handles
   std::deque<Handle> dirty_;  // the longest so first
   // Handles that are to be quarantined when their grants end; or, with true, that are, and still in
   // the Pool, or in the hands of one who will look here before anything else is done with them. Its
   // lock is taken last.
-  mutable std::mutex condemned_lock_;
+  mutable Sync::Mutex condemned_lock_;
   std::unordered_map<Handle, bool> condemned_;
   // The last look at how many grants had ended: boot time and count. Any worker may renew it;
   // losing one of two renewals costs nothing but precision.

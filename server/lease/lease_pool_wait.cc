@@ -15,7 +15,7 @@ void LeasePool::TakeBack(SlotId worker, std::span<const Handle> handles, BootMs 
 }
 
 // After a step that others may want to know of: whoever raises the count later finds it done.
-bool LeasePool::IsRaised(std::atomic<uint32_t>& count) {
+bool LeasePool::IsRaised(Sync::Atomic<uint32_t>& count) {
   if (pool_->has_heavy_fences()) {
     Sync::LightFence();
     return count.load(std::memory_order_relaxed) != 0;

@@ -20,6 +20,10 @@ uint64_t Fold(uint64_t bits) {
   return (bits ^ bits >> 16) & 0xffff;
 }
 
+// The sum of a holder's name and a request so far, and its next word. Names repeat themselves, so words that are
+// only folded would cancel out, and a name be taken for zeros.
+uint64_t AddToSum(uint64_t sum, uint64_t bits) { return (sum ^ bits) * 0x9E3779B97F4A7C15u + 1; }
+
 // The part of the holder's name that is in one word, rest of zeros.
 uint64_t HolderWord(std::string_view holder, std::size_t word) {
   uint64_t bits = 0;
@@ -58,7 +62,7 @@ LeaseTable::LeaseTable(const Options& options)
       records_(RecordsIn(options.records == nullptr ? own_records_.base() : options.records,
                          options.capacity)),
       // Pages come zeroed, which is what these trivial records begin as.
-      marks_(reinterpret_cast<std::atomic<uint8_t>*>(mark_memory_.base())) {}
+      marks_(reinterpret_cast<Sync::Atomic<uint8_t>*>(mark_memory_.base())) {}
 
 // Apart from each other, and the names last, which are touched only where somebody gave one.
 std::size_t LeaseTable::RecordBytes(uint32_t capacity) {
@@ -73,7 +77,7 @@ LeaseTable::Records LeaseTable::RecordsIn(std::byte* memory, uint32_t capacity) 
   std::byte* const details = memory + RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t));
   std::byte* const holders = details + RoundUpToPages(std::size_t{capacity} * sizeof(Details));
   std::byte* const requests = holders + RoundUpToPages(std::size_t{capacity} * sizeof(HolderWords));
-  return {reinterpret_cast<std::atomic<uint64_t>*>(memory), reinterpret_cast<Details*>(details),
+  return {reinterpret_cast<Sync::Atomic<uint64_t>*>(memory), reinterpret_cast<Details*>(details),
           reinterpret_cast<HolderWords*>(holders), reinterpret_cast<Request*>(requests)};
 }
 
@@ -83,15 +87,18 @@ bool LeaseTable::DetailsAreSound(const Records& records, Handle handle, LeaseWor
   const uint64_t fence = details.fence.load(std::memory_order_relaxed);
   const uint64_t packed = details.packed.load(std::memory_order_relaxed);
   const std::size_t length = packed & kLengthMask;
-  if (length > kMaxHolderBytes || !word.OfFence(fence)) return false;
+  // Zeros are details that were never on the disk, whatever the word says.
+  if (fence == 0 || length > kMaxHolderBytes || !word.OfFence(fence)) return false;
   uint64_t check = Fold(fence) ^ Fold(packed & ~(uint64_t{0xffff} << kCheckShift));
+  uint64_t sum = 0;
   for (std::size_t i = 0; i < WordsOf(length); ++i) {
-    check ^= Fold(records.holders[handle][i].load(std::memory_order_relaxed));
+    sum = AddToSum(sum, records.holders[handle][i].load(std::memory_order_relaxed));
   }
   if ((packed & kHasRequest) != 0) {
-    check ^= Fold(records.requests[handle].id.load(std::memory_order_relaxed));
-    check ^= Fold(records.requests[handle].content.load(std::memory_order_relaxed));
+    sum = AddToSum(sum, records.requests[handle].id.load(std::memory_order_relaxed));
+    sum = AddToSum(sum, records.requests[handle].content.load(std::memory_order_relaxed));
   }
+  check ^= Fold(sum);
   return check == ((packed >> kCheckShift) & 0xffff);
 }
 
@@ -171,7 +178,7 @@ uint64_t LeaseTable::Grant(Handle handle, BootMs now, BootMs deadline, const Ter
 
 // The block has something for the sweeper. A mark that is there is left alone, and its line shared.
 void LeaseTable::Mark(Handle handle) {
-  std::atomic<uint8_t>& mark = marks_[handle / kBlock];
+  Sync::Atomic<uint8_t>& mark = marks_[handle / kBlock];
   if (mark.load(std::memory_order_seq_cst) == 0) mark.store(1, std::memory_order_seq_cst);  // R4
 }
 
@@ -182,18 +189,19 @@ void LeaseTable::StoreDetails(Handle handle, uint64_t fence, BootMs granted_at,
   const bool has_request = terms.request.id != 0;
   const uint64_t packed =
       granted_at << kGrantedShift | (has_request ? kHasRequest : 0) | holder.size();
-  uint64_t check = Fold(fence) ^ Fold(packed);
+  uint64_t sum = 0;
   records_.details[handle].fence.store(fence, std::memory_order_release);  // R3 -> A3
   for (std::size_t word = 0; word < WordsOf(holder.size()); ++word) {
     const uint64_t bits = HolderWord(holder, word);
-    check ^= Fold(bits);
+    sum = AddToSum(sum, bits);
     records_.holders[handle][word].store(bits, std::memory_order_release);  // R3 -> A3
   }
   if (has_request) {
-    check ^= Fold(terms.request.id) ^ Fold(terms.request.content);
+    sum = AddToSum(AddToSum(sum, terms.request.id), terms.request.content);
     records_.requests[handle].id.store(terms.request.id, std::memory_order_release);
     records_.requests[handle].content.store(terms.request.content, std::memory_order_release);
   }
+  const uint64_t check = Fold(fence) ^ Fold(packed) ^ Fold(sum);
   records_.details[handle].packed.store(packed | check << kCheckShift,
                                         std::memory_order_release);  // R3 -> A3
 }
@@ -325,7 +333,7 @@ LeaseTable::SweepResult LeaseTable::Sweep(SlotId worker, Share range, BootMs now
   OBJPOOL_DCHECK(range.first % kBlock == 0, "marks are for whole blocks");
   uint32_t swept = 0;
   for (uint32_t first = range.first; first < range.last; first += kBlock) {
-    std::atomic<uint8_t>& mark = marks_[first / kBlock];
+    Sync::Atomic<uint8_t>& mark = marks_[first / kBlock];
     if (mark.load(std::memory_order_relaxed) == 0) continue;
     mark.exchange(0, std::memory_order_seq_cst);  // A4 <- R4
     const Share block = {first, std::min(first + kBlock, range.last)};

@@ -43,6 +43,7 @@
 
 #include "pool/mapped_memory.h"
 #include "pool/pool.h"
+#include "pool/sync.h"
 #include "server/lease/grant_key.h"
 #include "server/lease/lease_word.h"
 
@@ -236,21 +237,21 @@ class LeaseTable {
  private:
   static constexpr std::size_t kHolderWords = kMaxHolderBytes / sizeof(uint64_t);
   struct Details {
-    std::atomic<uint64_t> fence;
+    Sync::Atomic<uint64_t> fence;
     // When it was granted: 40 bits; a check of all details: 16; whether it has a request: 1; the
     // length of the holder's name: 7.
-    std::atomic<uint64_t> packed;
+    Sync::Atomic<uint64_t> packed;
   };
   struct Request {
-    std::atomic<uint64_t> id;
-    std::atomic<uint64_t> content;
+    Sync::Atomic<uint64_t> id;
+    Sync::Atomic<uint64_t> content;
   };
-  using HolderWords = std::array<std::atomic<uint64_t>, kHolderWords>;
+  using HolderWords = std::array<Sync::Atomic<uint64_t>, kHolderWords>;
   static_assert(sizeof(Details) == 16 && sizeof(HolderWords) == kMaxHolderBytes);
 
   // Where the records are in their memory.
   struct Records {
-    std::atomic<uint64_t>* words;
+    Sync::Atomic<uint64_t>* words;
     Details* details;
     HolderWords* holders;
     Request* requests;
@@ -289,7 +290,7 @@ class LeaseTable {
   // once it was leased by a request with an id.
   MappedMemory own_records_, mark_memory_;
   const Records records_;
-  std::atomic<uint8_t>* const marks_;
+  Sync::Atomic<uint8_t>* const marks_;
 };
 
 }  // namespace objpool::lease

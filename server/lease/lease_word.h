@@ -1,7 +1,8 @@
 // LeaseWord: the state of one handle in 64 bits, so that every transition is one compare-and-swap.
 //
 //   bits 63..24  time_ms: the deadline while leased, else when the last grant ended (lease clock)
-//   bits 23..9   fence_low: the low bits of the fence, which tell apart grants of equal deadline
+//   bits 23..9   fence_sum: of epoch and counter of the fence (server/store), which tells apart
+//                grants of equal deadline, and details that are not of this grant
 //   bits  8..4   check: all other bits, folded, so that a word of which a file lost a bit is known
 //   bits  3..2   place: where the handle is while nobody has it
 //   bits  1..0   ending: how its last grant ended
@@ -40,7 +41,7 @@ class LeaseWord {
 
   [[nodiscard]] static constexpr LeaseWord Leased(BootMs deadline, uint64_t fence,
                                                   bool for_cleaning = false) {
-    return Make(for_cleaning ? kCleaning : kLeased, deadline, fence);
+    return Make(for_cleaning ? kCleaning : kLeased, deadline, SumOf(fence));
   }
   // The same grant with another deadline.
   [[nodiscard]] constexpr LeaseWord Renewed(BootMs deadline) const {
@@ -75,7 +76,7 @@ class LeaseWord {
   }
   [[nodiscard]] constexpr BootMs time() const { return bits_ >> kTimeShift; }
   [[nodiscard]] constexpr bool OfFence(uint64_t fence) const {
-    return ((bits_ >> kFenceShift) & kFenceMask) == (fence & kFenceMask);
+    return ((bits_ >> kFenceShift) & kFenceMask) == SumOf(fence);
   }
   // Leased, and past its deadline.
   [[nodiscard]] constexpr bool Overdue(BootMs now) const { return leased() && time() <= now; }
@@ -98,8 +99,14 @@ class LeaseWord {
   static constexpr uint64_t kCleaning = 2 << kPlaceShift;  // resting, and never leased
   [[nodiscard]] constexpr uint64_t code() const { return bits_ & kCodeMask; }
 
-  [[nodiscard]] static constexpr LeaseWord Make(uint64_t code, BootMs time, uint64_t fence) {
-    const uint64_t bits = time << kTimeShift | (fence & kFenceMask) << kFenceShift | code;
+  // Differs for fences that follow each other, and for the same counter in other epochs.
+  [[nodiscard]] static constexpr uint64_t SumOf(uint64_t fence) {
+    constexpr int kEpochShift = 32;
+    constexpr uint64_t kEpochFactor = 0x4d35;  // odd; far from what counters of an epoch come to
+    return (fence + ((fence >> kEpochShift) * kEpochFactor)) & kFenceMask;
+  }
+  [[nodiscard]] static constexpr LeaseWord Make(uint64_t code, BootMs time, uint64_t sum) {
+    const uint64_t bits = time << kTimeShift | (sum & kFenceMask) << kFenceShift | code;
     return LeaseWord(bits | Fold(bits) << kCheckShift);
   }
   // Each bit goes into one of five, so that the change of any one shows.

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "pool/base/cache_line.h"
+#include "pool/sync.h"
 #include "server/lease/grant_key.h"
 #include "server/lease/lease_word.h"
 
@@ -66,7 +67,7 @@ class RequestMemory {
     bool restored = false;
   };
   struct alignas(base::kCacheLineBytes) Part {
-    mutable std::mutex lock;
+    mutable Sync::Mutex lock;
     std::unordered_map<Id, Entry, IdHash> entries;
     std::size_t grants = 0;  // of all entries
     std::deque<Id> old;      // answered ones, to be looked at in turn

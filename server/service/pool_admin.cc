@@ -96,7 +96,7 @@ Status PoolService::DrainPool(const CallInfo& /*info*/, const v1::DrainPoolReque
   return {};
 }
 
-Status PoolService::ResumePool(const CallInfo& /*info*/, const v1::ResumePoolRequest& request,
+Status PoolService::ResumePool(const CallInfo& info, const v1::ResumePoolRequest& request,
                                v1::ResumePoolResponse& reply) {
   Status error;
   NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
@@ -104,6 +104,7 @@ Status PoolService::ResumePool(const CallInfo& /*info*/, const v1::ResumePoolReq
   const std::scoped_lock lock(admin_lock_);
   if (pool->deleting.load(std::memory_order_relaxed)) return PoolDeleting(pool->spec.name);
   SetDraining(*pool, false);
+  pool->leases->ServeWaiting(info.worker, info.now);
   DescribePool(*pool, *reply.mutable_pool());
   return {};
 }

@@ -78,8 +78,7 @@ bool PoolMaker::OpenFile(NamedPool& pool, lease::BootMs now, lease::LeasePool::O
   options.records = pool.file->records();
   const bool complete = pool.file->fresh() || (pool.file->was_on_disk() && pool.spec.on_disk);
   options.grace_until = complete ? 0 : options_.state->GraceUntil(pool.spec.ttl_max_ms);
-  options.first_fence = pool.file->BeginEpoch(found.highest_fence, options_.state->after_cut(),
-                                              pool.spec.on_disk, why);
+  options.first_fence = pool.file->BeginEpoch(found.highest_fence, why, pool.spec.on_disk);
   return options.first_fence != 0;
 }
 

@@ -47,6 +47,11 @@ std::unique_ptr<MappedFile> MappedFile::Open(const std::string& path, std::size_
   }
   const std::size_t size = S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) : 0;
   if (!IsLong(path, bytes, size, why)) return nullptr;
+  // Who made it may have been stopped when its name was there, and not yet on the disk.
+  if (!SyncFolderOf(path)) {
+    why = Failed(path, "write the folder of");
+    return nullptr;
+  }
   return file->Map(bytes, why) ? std::move(file) : nullptr;
 }
 

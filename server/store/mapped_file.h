@@ -15,7 +15,8 @@ namespace objpool::store {
 class MappedFile {
  public:
   // Null, with `why` naming the path: when there is no such file, its length is another than
-  // `bytes`, or the system refuses. `why` is empty when there is no such file.
+  // `bytes`, or the system refuses. `why` is empty when there is no such file. Its name is on the
+  // disk from then on.
   [[nodiscard]] static std::unique_ptr<MappedFile> Open(const std::string& path, std::size_t bytes,
                                                         std::string& why);
   // Whether a file of `size` bytes has as many as it must; with `why`, as Open, where not.

@@ -146,18 +146,13 @@ PoolFile::Look PoolFile::LookAt(std::span<const std::byte> file) {
   return look;
 }
 
-uint64_t PoolFile::BeginEpoch(uint64_t highest_fence, bool after_cut, bool on_disk,
-                              std::string& why) {
+uint64_t PoolFile::BeginEpoch(uint64_t highest_fence, std::string& why, bool on_disk) {
   constexpr int kCounterBits = 32;
-  // The kernel writes what is stored within half a minute, in which a server starts less often.
-  constexpr uint64_t kMayBeLost = 1024;
   header_.epoch = std::max(header_.epoch, highest_fence >> kCounterBits) + 1;
-  if (after_cut) header_.epoch += kMayBeLost;
   header_.on_disk = on_disk ? 1 : 0;
   OBJPOOL_CHECK(header_.epoch >> kCounterBits == 0, "four thousand million starts are enough");
   Twin<Header>(file_->bytes().first(kHeaderBytes)).Write(header_);
-  if (on_disk && !file_->Sync(why)) return 0;
-  return header_.epoch << kCounterBits;
+  return file_->Sync(why) ? header_.epoch << kCounterBits : 0;
 }
 
 }  // namespace objpool::store

@@ -5,7 +5,7 @@
 // a machine of another byte order, and says so.
 //
 // Fences are (epoch, counter), 32 bits each, compared as one number. Each open begins a new epoch,
-// which is on file before the first grant, so fences rise whatever becomes of the records.
+// which is on the disk before the first grant, so fences rise whatever becomes of the records.
 #pragma once
 
 #include <array>
@@ -79,19 +79,17 @@ class PoolFile {
   // Whether the server before this one answered only for what was on the disk.
   [[nodiscard]] bool was_on_disk() const { return header_.on_disk != 0; }
 
-  // Begins the epoch after those of all earlier opens and of `highest_fence`. The fence to go on
-  // from. After a boot without a clean stop (`after_cut`), epochs that the disk does not know of
-  // may have begun, and are skipped; with `on_disk`, it is on the disk itself, or not begun: then
-  // 0, with `why`.
-  [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence, bool after_cut, bool on_disk,
-                                    std::string& why);
+  // Begins the epoch after those of all earlier opens and of `highest_fence`, and waits until the
+  // disk has it: after a power cut no other may begin the same. The fence to go on from; 0, with
+  // `why`, when the disk does not take it. `on_disk`: see was_on_disk.
+  [[nodiscard]] uint64_t BeginEpoch(uint64_t highest_fence, std::string& why, bool on_disk = false);
   // Waits until the disk has all of it.
   [[nodiscard]] bool Sync(std::string& why) const { return file_->Sync(why); }
 
  private:
   static constexpr std::size_t kHeaderBytes = 4096;
   static constexpr uint64_t kMagic = 0x314c4f4f504a424f;  // "OBJPOOL1", little-endian
-  static constexpr uint64_t kVersion = 2;
+  static constexpr uint64_t kVersion = 3;
 
   // As it is in the file.
   struct Header {

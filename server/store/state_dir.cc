@@ -155,7 +155,8 @@ bool StateDir::OpenClock(const BootId& boot, uint64_t boot_ms, std::string& why)
   clock_.clean = 0;
   clock_.seen_boot_ms = boot_ms;
   Twin<Clock>(clock_file_->bytes()).Write(clock_);
-  return true;
+  // Else a power cut would bring back that the last stop was clean, and records that it was not.
+  return clock_file_->Sync(why);
 }
 
 lease::BootMs StateDir::GraceUntil(uint64_t ttl_max_ms) const {

@@ -63,6 +63,8 @@ TEST(LeaseWord, KeepsTimeFenceAndState) {
   EXPECT_TRUE(word.OfFence(0x123456789));
   EXPECT_FALSE(word.OfFence(0x12345678a));
   EXPECT_TRUE(word.Renewed(5).OfFence(0x123456789));
+  EXPECT_FALSE(word.OfFence(0x223456789)) << "of another epoch";
+  EXPECT_FALSE(LeaseWord::Leased(5, uint64_t{7} << 32).OfFence(0)) << "of no epoch";
   EXPECT_EQ(word.Renewed(5).time(), 5u);
   EXPECT_EQ(word.Ended(Ending::kExpired, 9, Place::kDirty).ending(), Ending::kExpired);
   EXPECT_TRUE(word.Ended(Ending::kExpired, 9, Place::kDirty).IsAt(Place::kDirty));

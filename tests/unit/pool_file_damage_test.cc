@@ -50,7 +50,7 @@ class PoolFileDamage : public ::testing::Test {
       EXPECT_NE(file, nullptr) << why;
       const uint64_t highest = LeaseTable::Recover(file->records(), kCapacity, kNow).highest_fence;
       const auto table = LeaseTable::Create({.capacity = kCapacity,
-                                             .first_fence = file->BeginEpoch(highest, false, false, why),
+                                             .first_fence = file->BeginEpoch(highest, why),
                                              .records = file->records()},
                                             why);
       Use(*table, life);
@@ -177,7 +177,7 @@ TEST_F(PoolFileDamage, SecretAndFencesGoOnWhicheverBitOfTheHeaderFlips) {
       const auto file = open_it();
       ASSERT_NE(file, nullptr) << "bit " << bit << ": " << why;
       ASSERT_EQ(file->secret(), secret) << "bit " << bit;
-      ASSERT_GT(file->BeginEpoch(highest, false, false, why), highest_) << "bit " << bit;
+      ASSERT_GT(file->BeginEpoch(highest, why), highest_) << "bit " << bit;
     }
     ASSERT_EQ(pwrite(fd, whole_.data(), 4096, 0), 4096);
   }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/lease/lease_pool.h"
@@ -51,7 +52,7 @@ Life Begin(const TempFolder& folder, BootMs now = 0) {
   options.pool = {.capacity = kCapacity, .slots = testing::FlatSlots(2)};
   options.secret = life.file->secret();
   options.records = life.file->records();
-  options.first_fence = life.file->BeginEpoch(life.found.highest_fence, false, false, why);
+  options.first_fence = life.file->BeginEpoch(life.found.highest_fence, why);
   life.pool = LeasePool::Create(options, why);
   EXPECT_NE(life.pool, nullptr) << why;
   for (SlotId worker = 0; worker < 2; ++worker) EXPECT_TRUE(life.pool->Attach(worker));
@@ -124,6 +125,26 @@ TEST(PoolFile, FencesRiseOverManyLives) {
       last = refs[0].fence;
       for (const GrantRef& ref : refs) EXPECT_EQ(Return(now, ref).outcome, Outcome::kOk);
     }
+  }
+}
+
+// What a power cut may leave: the word of a grant is on the disk, and a page beside it is not.
+TEST(PoolFile, GrantOfWhichAPageIsLostIsQuarantined) {
+  const std::size_t details = RoundUpToPages(std::size_t{kCapacity} * 8);
+  const std::size_t names = details + RoundUpToPages(std::size_t{kCapacity} * 16);
+  const std::size_t end = LeaseTable::RecordBytes(kCapacity);
+  for (const auto& [first, last] : {std::pair(details, names), std::pair(names, end)}) {
+    const TempFolder folder;
+    Life life = Begin(folder);
+    GrantRef ref;
+    ASSERT_EQ(life.pool->Lease(0, {.ttl_ms = 10'000, .holder = "aaaaaaaaaaaaaaaa"}, 0, {&ref, 1}),
+              1u);
+    ASSERT_EQ(ref.fence & UINT32_MAX, 0u) << "the first one of an epoch";
+    std::fill(life.file->records() + first, life.file->records() + last, std::byte{0});
+    life.pool.reset();
+    const auto found = LeaseTable::Recover(life.file->records(), kCapacity, 0);
+    EXPECT_EQ(found.leased, 0u);
+    EXPECT_EQ(found.quarantined, 1u);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 #include "tests/yield/yielding_atomic.h"
 
@@ -13,6 +14,7 @@ struct Sync {
   using Atomic = testing::YieldingAtomic<T>;
   template <typename T>
   using Plain = T;
+  using Mutex = std::mutex;
 
   static void LightFence() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
   static void HeavyFence() noexcept;
