@@ -95,6 +95,7 @@ class Checker : public Watcher {
         false;  // whether its last grant was the one of its fence: a power cut came between
     bool condemned = false;  // to be quarantined when its grant ends, perhaps
     bool surely_condemned = false;
+    uint64_t reinstated = 0;  // serial of the last beginning or end of it
     uint64_t told_fence = 0;  // a client was told that it has it
     uint64_t told_end = 0;    // of which a client was told that it is over
     // What clients were told of, by fence.

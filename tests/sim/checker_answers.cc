@@ -66,7 +66,10 @@ void Checker::Begin(Operation& op) {
     HandleModel& model = pool.handles[op.handle];
     op.found = model.view;
     if (op.kind == Kind::kQuarantine) model.condemned = true;
-    if (op.kind == Kind::kReinstate) model.surely_condemned = false;
+    if (op.kind == Kind::kReinstate) {
+      model.surely_condemned = false;
+      model.reinstated = op.serial;
+    }
   }
   NoteOne(op);
 }
@@ -237,9 +240,14 @@ void Checker::CheckQuarantine(const Operation& op) {
     const bool now = op.quarantined == lease::LeasePool::Quarantined::kNow;
     Expect(!op.alone || now == out, pool, handle, "whether it is out was told wrong");
     if (op.alone && now) model.condemned = false;
-    model.surely_condemned = op.alone && !now;
+    const bool reinstating = std::ranges::any_of(running_, [&](const Operation* other) {
+      return other != nullptr && other->kind == Kind::kReinstate && other->pool == op.pool &&
+             other->handle == op.handle;
+    });
+    model.surely_condemned = !now && !out && !reinstating && model.reinstated < op.serial;
     return;
   }
+  model.reinstated = ++serial_;
   const bool was_out = !op.found.leased && op.found.place == Place::kQuarantined;
   Expect(!op.alone || !was_out || op.reinstated, pool, handle, "it is not reinstated");
   Expect(!op.alone || was_out || model.condemned || !op.reinstated, pool, handle,

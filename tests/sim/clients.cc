@@ -11,16 +11,8 @@ using lease::GrantRef;
 namespace {
 
 // How often each kind is drawn, in the order of Kind.
-constexpr std::array<uint32_t, 13> kWeights = {30, 18, 8, 4, 3, 4, 1, 2, 4, 5, 2, 14, 12};
-
-Kind DrawKind(Random& random) {
-  uint32_t sum = 0;
-  for (const uint32_t weight : kWeights) sum += weight;
-  auto at = static_cast<uint32_t>(random.Below(sum));
-  std::size_t kind = 0;
-  while (at >= kWeights[kind]) at -= kWeights[kind++];
-  return static_cast<Kind>(kind);
-}
+constexpr std::array<uint32_t, kKindNames.size()> kWeights = {30, 18, 8, 4, 3,  4, 1,
+                                                              2,  4,  5, 2, 14, 12};
 
 // None, a short one, the longest.
 std::string DrawHolder(Random& random) {
@@ -35,6 +27,28 @@ std::string DrawHolder(Random& random) {
 }
 
 }  // namespace
+
+// Each world has its own: where some kinds are rare and others many, they meet in ways in which
+// they hardly do where all are about.
+void World::DrawWeights(Random& random) {
+  constexpr std::array<uint32_t, 4> kFactors = {0, 1, 1, 6};
+  for (std::size_t kind = 0; kind < weights_.size(); ++kind) {
+    weights_[kind] = kWeights[kind] * kFactors[random.Below(kFactors.size())];
+  }
+  // What nothing goes without: Lease, and Sweep.
+  weights_.front() = std::max(weights_.front(), kWeights.front());
+  uint32_t& sweep = weights_[static_cast<std::size_t>(Kind::kSweep)];
+  sweep = std::max(sweep, kWeights.front() / 4);
+}
+
+Kind World::DrawKind(Random& random) const {
+  uint32_t sum = 0;
+  for (const uint32_t weight : weights_) sum += weight;
+  auto at = static_cast<uint32_t>(random.Below(sum));
+  std::size_t kind = 0;
+  while (at >= weights_[kind]) at -= weights_[kind++];
+  return static_cast<Kind>(kind);
+}
 
 // For some workers one each, or some.
 void World::Plan(Random& random) {

@@ -82,12 +82,14 @@ void Disk::TearHeaders() {
     const auto named = names_.find(path);
     if (named == names_.end()) continue;
     const auto now = named->second->bytes().first(kHeaderBytes);
-    const auto differs = std::mismatch(now.begin(), now.end(), before.begin()).first;
-    if (differs == now.end()) continue;
-    const auto first = static_cast<std::size_t>(differs - now.begin());
-    const std::size_t kept = first + random_->Below(kSectorBytes);
-    std::copy(before.begin() + static_cast<std::ptrdiff_t>(kept), before.end(),
-              now.begin() + static_cast<std::ptrdiff_t>(kept));
+    uint64_t changed = 0;
+    for (std::size_t at = 0; at < now.size(); ++at) changed += now[at] != before[at] ? 1u : 0u;
+    uint64_t kept = random_->Below(changed + 1);
+    for (std::size_t at = 0; at < now.size(); ++at) {
+      if (now[at] == before[at]) continue;
+      if (kept == 0) now[at] = before[at];
+      if (kept != 0) --kept;
+    }
   }
 }
 

@@ -3,6 +3,8 @@
 //
 //   sim [--seeds N] [--from FIRST] [--rounds N]     so many worlds, one after the other
 //   sim --seed N [--trace] [--rounds N]             one, and all that happened in it
+//   --brief      what is found is only named
+//   --gives-up   the disk's kernel forgets what it could not write (README.md)
 #include <unistd.h>
 
 #include <cstdio>
@@ -24,6 +26,7 @@ struct Arguments {
   uint32_t rounds = 60;
   bool trace = false;
   bool gives_up = false;
+  bool brief = false;
 };
 
 bool Parse(int argc, char** argv, Arguments& arguments) {
@@ -35,6 +38,10 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
     }
     if (name == "--gives-up") {
       arguments.gives_up = true;
+      continue;
+    }
+    if (name == "--brief") {
+      arguments.brief = true;
       continue;
     }
     if (i + 1 == argc) return false;
@@ -64,8 +71,9 @@ void Print(const World& world) {
 int main(int argc, char** argv) {
   Arguments arguments;
   if (!Parse(argc, argv, arguments)) {
-    std::fprintf(
-        stderr, "usage: sim [--seed N | --from N --seeds N] [--rounds N] [--trace] [--gives-up]\n");
+    std::fprintf(stderr,
+                 "usage: sim [--seed N | --from N --seeds N] [--rounds N] [--trace] [--brief] "
+                 "[--gives-up]\n");
     return 2;
   }
   // There is only a lock file in it, which is opened at each start: in memory, where there is some.
@@ -85,7 +93,7 @@ int main(int argc, char** argv) {
     if (arguments.trace) Print(world);
     if (fine) continue;
     std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), world.failure().c_str());
-    if (!arguments.trace) objpool::sim::PrintShortest(options, world);
+    if (!arguments.trace && !arguments.brief) objpool::sim::PrintShortest(options, world);
     std::printf("again: sim --seed %llu --rounds %u --trace\n",
                 static_cast<unsigned long long>(seed), arguments.rounds);
     return 1;

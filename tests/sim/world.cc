@@ -70,6 +70,9 @@ void World::DrawOptions() {
   switch_one_in_ = kSwitches[random.Below(kSwitches.size())];
   kill_one_in_ = static_cast<uint32_t>(random.OneIn(4) ? 0 : random.Between(3, 24));
   power_one_in_ = static_cast<uint32_t>(random.Below(4));
+  constexpr std::array<uint32_t, 3> kWriteBacks = {0, 12, 3};
+  write_back_one_in_ = kWriteBacks[random.Below(kWriteBacks.size())];
+  DrawWeights(random);
   acks_are_durable_ = random.OneIn(4);
   heavy_fences_ = !random.OneIn(4);
   faults_.no_space_one_in = random.OneIn(4) ? 4 : 0;
@@ -103,9 +106,9 @@ bool World::Run() {
 
 void World::Round(Random& random) {
   PassTime(random, server_ != nullptr);
-  disk_.WriteSome(static_cast<uint32_t>(random.Below(2) * random.Between(1, 8)));
+  disk_.WriteSome(write_back_one_in_);
   if (server_ == nullptr) {
-    if (random.OneIn(power_one_in_ * 2)) CutPower();
+    if (random.OneIn(power_one_in_ * 2)) CutPower(random);
     StartRound(random);
   } else if (random.OneIn(24)) {
     StopRound(random);
@@ -124,7 +127,7 @@ bool World::Go(std::span<const std::function<void()>> bodies, Random& random, ui
   schedule.aside_one_in = 48;
   schedule.aside = [&] {
     if (random.OneIn(2)) {
-      disk_.WriteSome(4);
+      disk_.WriteSome(write_back_one_in_);
     } else {
       PassTime(random, false);
     }
@@ -174,7 +177,7 @@ void World::StopRound(Random& random) {
   waitings_.clear();
   inbox_.clear();
   requests_.clear();
-  if (random.OneIn(3)) CutPower();
+  if (random.OneIn(3)) CutPower(random);
 }
 
 // Killed, and perhaps the machine with it.
@@ -187,12 +190,17 @@ void World::Die(Random& random, bool may_tear) {
   inbox_.clear();
   requests_.clear();
   stopped_cleanly_ = false;
-  if (may_tear && random.OneIn(2)) disk_.TearHeaders();
-  if (random.OneIn(power_one_in_)) CutPower();
+  if (may_tear && random.OneIn(2)) Tear();
+  if (random.OneIn(power_one_in_)) CutPower(random);
+}
+
+void World::Tear() {
+  disk_.TearHeaders();
+  torn_ = true;
 }
 
 // Without a server.
-void World::CutPower() {
+void World::CutPower(Random& random) {
   ++counts_.power_cuts;
   Trace("power cut");
   // After a clean stop there was nothing that it could take.
@@ -200,9 +208,13 @@ void World::CutPower() {
     checker_.Died(true);
     lost_power_ = true;
   }
+  // Not both: a header that is torn, and the other copy of it lost. Such a server does not start,
+  // and says so.
+  if (torn_) disk_.WriteSome(1);
   disk_.CutPower();
   ++boots_;
-  booted_us_ = now_us_ - std::min<TrueUs>(now_us_, 1'000);
+  // On another machine, perhaps, that has run for long.
+  booted_us_ = now_us_ - (random.OneIn(4) ? random.Below(now_us_) : 1'000);
 }
 
 bool World::OpenPool(uint32_t index, std::string& why) {
@@ -278,8 +290,8 @@ void World::StartRound(Random& random) {
     ++counts_.failed_starts;
     server_.reset();
     stopped_cleanly_ = false;
-    if (why.empty() && random.OneIn(2)) disk_.TearHeaders();
-    if (random.OneIn(power_one_in_)) CutPower();
+    if (why.empty() && random.OneIn(2)) Tear();
+    if (random.OneIn(power_one_in_)) CutPower(random);
     return;
   }
   Trace("started at " + std::to_string(lease_now()) + (lost_power_ ? ", after a power cut" : ""));
@@ -287,7 +299,7 @@ void World::StartRound(Random& random) {
     const PoolRun& pool = server_->pools[i];
     checker_.Started(i, {pool.leases.get(), pool.file->records()}, lost_power_);
   }
-  lost_power_ = stopped_cleanly_ = false;
+  lost_power_ = stopped_cleanly_ = torn_ = false;
 }
 
 // By nothing, by little, by much, or to about a moment at which something is due.

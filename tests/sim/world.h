@@ -92,7 +92,8 @@ class World {
   bool Go(std::span<const std::function<void()>> bodies, Random& random, uint64_t stop_before,
           bool unwind);
   void Die(Random& random, bool may_tear);
-  void CutPower();
+  void Tear();
+  void CutPower(Random& random);
   void PassTime(Random& random, bool at_work);
   void EndOfAll(Random& random);
   [[nodiscard]] uint64_t boot_ms() const { return (now_us_ - booted_us_) / 1000; }
@@ -103,6 +104,8 @@ class World {
 
   // clients.cc: what somebody may want.
   void Plan(Random& random);
+  void DrawWeights(Random& random);
+  Kind DrawKind(Random& random) const;
   Operation Draw(Random& random);
   void DrawLease(Random& random, Operation& op);
   void DrawRefs(Random& random, Operation& op);
@@ -138,8 +141,10 @@ class World {
   uint32_t workers_ = 1;
   std::vector<PoolOptions> pools_;
   uint32_t switch_one_in_ = 0;
-  uint32_t kill_one_in_ = 0;   // rounds of work
-  uint32_t power_one_in_ = 0;  // kills
+  uint32_t kill_one_in_ = 0;        // rounds of work
+  uint32_t power_one_in_ = 0;       // kills
+  uint32_t write_back_one_in_ = 0;  // sectors, each time that the kernel comes to it
+  std::array<uint32_t, kKindNames.size()> weights_{};  // how often each kind of operation is drawn
   Disk::Faults faults_;
   bool acks_are_durable_ = false;
   bool heavy_fences_ = true;
@@ -150,6 +155,7 @@ class World {
   std::shared_ptr<const SlotMap> slots_;
   std::unique_ptr<Server> server_;
   bool stopped_cleanly_ = false;
+  bool torn_ = false;        // headers, since a server ran last
   bool lost_power_ = false;  // since a server ran last
 
   std::array<std::vector<Operation>, Fibers::kMost> plans_;
