@@ -49,10 +49,11 @@ class PoolFileDamage : public ::testing::Test {
           PoolFile::Open(folder_.path(), kIdentity, LeaseTable::RecordBytes(kCapacity), why);
       EXPECT_NE(file, nullptr) << why;
       const uint64_t highest = LeaseTable::Recover(file->records(), kCapacity, kNow).highest_fence;
-      const auto table = LeaseTable::Create({.capacity = kCapacity,
-                                             .first_fence = file->BeginEpoch(highest, false, false, why),
-                                             .records = file->records()},
-                                            why);
+      const auto table =
+          LeaseTable::Create({.capacity = kCapacity,
+                              .first_fence = file->BeginEpoch(highest, false, false, why),
+                              .records = file->records()},
+                             why);
       Use(*table, life);
     }
     whole_ = ReadAll(path());
