@@ -20,8 +20,8 @@ uint64_t Fold(uint64_t bits) {
   return (bits ^ bits >> 16) & 0xffff;
 }
 
-// The sum of a holder's name and a request so far, and its next word. Names repeat themselves, so words that are
-// only folded would cancel out, and a name be taken for zeros.
+// The sum of a holder's name and a request so far, and its next word. Names repeat themselves, so
+// words that are only folded would cancel out, and a name be taken for zeros.
 uint64_t AddToSum(uint64_t sum, uint64_t bits) { return (sum ^ bits) * 0x9E3779B97F4A7C15u + 1; }
 
 // The part of the holder's name that is in one word, rest of zeros.

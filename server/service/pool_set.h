@@ -95,7 +95,7 @@ class PoolSet {
     lease::BootMs next_at = 0;
   };
 
-  PoolSet(const Options& options);
+  explicit PoolSet(const Options& options);
   [[nodiscard]] const View& view() const { return *view_.load(std::memory_order_acquire); }  // A1
   void Publish(std::vector<NamedPool*> pools);
   void Join(SlotId worker);
