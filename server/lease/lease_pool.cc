@@ -133,7 +133,12 @@ uint32_t LeasePool::Take(SlotId worker, const Wish& wish, BootMs now, std::span<
     for (const GrantRef& ref : out.first(count)) {
       const auto handle = static_cast<Handle>(ref.handle);
       const Verdict undone = table_->Return(handle, ref.fence, now);
-      if (undone.ended_here) Settle(worker, handle, undone.left, now, back);
+      if (undone.ended_here) {
+        Settle(worker, handle, undone.left, now, back);
+      } else {
+        // It ran out in this moment too, and whoever ended it has counted it as one.
+        cells_[worker].granted.Add();
+      }
     }
     pool_->PushBatch(worker, std::span(back.handles).first(back.count));
   }
