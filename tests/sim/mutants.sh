@@ -103,7 +103,6 @@ pool pushed_before_ended '/^void LeasePool::Return/,/^}/{s/if \(Known\(refs\[i\]
 pool late_renew_loses_handle '/^void LeasePool::Renew/,/^}/s/^ *Settle\(.*//'
 pool sweep_loses_handle '/^bool LeasePool::Sweep/,/^}/s/^ *Settle\(.*/if (!each.rested) &/'
 pool expiry_not_counted '/::CountEnd/,/^}/s/cell\.expired\.Add\(\)//'
-pool undone_not_counted '/uint32_t LeasePool::Take\(/,/^}/{/} else \{/,/granted\.Add\(\);/s/cells_.*//}'
 pool popped_not_given_back '/uint32_t LeasePool::Take\(/,/^}/s/pool_->PushBatch\(worker, handles.*//'
 table mark_not_set_again 's/if \(ScanBlock\(worker, block, now, out, swept\)\).*/(void)ScanBlock(worker, block, now, out, swept);/'
 table attach_does_not_mark '/::Attach\(/,/^}/s/marks_\[handle \/ kBlock\]\.store.*//'

@@ -110,7 +110,7 @@ void World::Round(Random& random) {
   PassTime(random, server_ != nullptr);
   disk_.WriteSome(write_back_one_in_);
   if (server_ == nullptr) {
-    if (random.OneIn(power_one_in_ * 2)) CutPower(random);
+    if (random.OneIn(uint64_t{power_one_in_} * 2)) CutPower(random);
     StartRound(random);
   } else if (random.OneIn(stop_one_in_)) {
     StopRound(random);
@@ -274,7 +274,7 @@ void World::StartRound(Random& random) {
   const uint64_t failures = disk_.failures();
   std::string why;
   const std::array<std::function<void()>, 1> open = {[&] { Open(why); }};
-  const bool dies = random.OneIn(kill_one_in_ * 2);
+  const bool dies = random.OneIn(uint64_t{kill_one_in_} * 2);
   const uint64_t stop_before = dies ? random.Between(1, kStepsOfStart) : 0;
   bool done = Go(open, random, stop_before, true) && why.empty();
   disk_.SetFaults({});
