@@ -131,6 +131,7 @@ void Checker::Renewed(PoolModel& pool, HandleModel& model, const HandleView& now
   Expect(op.kind == Kind::kRenew && asked, pool, handle, "it is renewed for nobody");
   Expect(model.view.time > op.now, pool, handle, "it is renewed after its deadline");
   Expect(now.time == op.now + op.ttl_ms + 1, pool, handle, "it is renewed for another time");
+  if (now.fence == model.held_fence) model.held_until_us = 0;
   model.promised_us = op.began_us + (op.ttl_ms * 1000);
   model.past.push_back({now.fence, now.time, model.promised_us});
   ++op.renewed;

@@ -203,7 +203,10 @@ void Checker::Answered(Operation& op) {
   TakeMade(op, op.out, op.ttl_ms, op.holder);
   if (failed()) return;
   if (op.in_grace) Fail(pool.options.name + ": leased in the grace");
-  if (overtaken != pool.waiting.end()) Fail(pool.options.name + ": who waits was overtaken");
+  if (overtaken != pool.waiting.end()) {
+    Fail(pool.options.name + ": worker " + std::to_string(op.worker) + " has overtaken waiter " +
+         std::to_string((*overtaken)->number));
+  }
   if (too_few || fewer) {
     Fail(pool.options.name + ": leased " + std::to_string(op.out.size()) + " to who wanted " +
          std::to_string(op.min_count) + " to " + std::to_string(op.count) + ", of " +
@@ -263,6 +266,11 @@ void Checker::End(Operation& op) {
   }
   if (op.kind == Kind::kList) CheckListed(op);
   if (op.kind == Kind::kQuarantine || op.kind == Kind::kReinstate) CheckQuarantine(op);
+  // One that was made and is to be taken back may run out before.
+  std::erase_if(op.made, [&](const Operation::Made& made) {
+    const HandleView& view = pool.handles[made.handle].view;
+    return !view.leased || view.fence != made.fence;
+  });
   if (!failed() && !op.made.empty()) {
     Fail(pool.options.name + ": nobody is told of a grant that was made, of handle " +
          std::to_string(op.made.front().handle));

@@ -10,6 +10,9 @@ using lease::GrantRef;
 
 namespace {
 
+// Handles that somebody wanted out; few, so that they come back.
+constexpr std::size_t kMostOuts = 8;
+
 // How often each kind is drawn, in the order of Kind.
 constexpr std::array<uint32_t, kKindNames.size()> kWeights = {30, 18, 8, 4, 3,  4, 1,
                                                               2,  4,  5, 2, 14, 12};
@@ -53,11 +56,11 @@ Kind World::DrawKind(Random& random) const {
 // For some workers one each, or some.
 void World::Plan(Random& random) {
   for (std::vector<Operation>& plan : plans_) plan.clear();
-  const uint64_t busy = random.Between(1, workers_);
-  const bool many = random.OneIn(3);
+  const uint64_t busy = crowded_ ? workers_ : random.Between(1, workers_);
+  const bool many = random.OneIn(crowded_ ? 2 : 4);
   uint32_t n = 0;
   for (uint64_t i = 0; i < busy; ++i) {
-    const uint64_t worker = random.Below(workers_);
+    const uint64_t worker = crowded_ ? i : random.Below(workers_);
     const uint64_t count = many ? random.Between(2, kMostOperations / 3) : 1;
     for (uint64_t k = 0; k < count; ++k) {
       Operation op = Draw(random);
@@ -88,9 +91,13 @@ Operation World::Draw(Random& random) {
       break;
     }
     case Kind::kQuarantine:
+      op.handle = random.OneIn(2) ? random.Below(capacity) : DrawRef(random, op.pool).handle;
+      op.handle %= capacity;
+      outs_.push_back(op.handle);
+      if (outs_.size() > kMostOuts) outs_.pop_front();
+      break;
     case Kind::kReinstate:
-      // Few, so that what is out comes back.
-      op.handle = random.Below(std::min(capacity, 6u));
+      op.handle = outs_.empty() ? 0 : outs_[random.Below(outs_.size())] % capacity;
       break;
     case Kind::kStopWaiting:
       if (const Waiting* const waiting = DrawWaiting(random, op.pool)) {

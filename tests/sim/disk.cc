@@ -1,6 +1,7 @@
 #include "tests/sim/disk.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "server/store/mapped_file.h"
@@ -50,7 +51,8 @@ void Disk::WriteSome(uint32_t one_in) {
 
 void Disk::CutPower() {
   // What was on its way may have arrived: nothing of it, all, or a part.
-  WriteSome(static_cast<uint32_t>(random_->Below(4)));
+  constexpr std::array<uint32_t, 5> kArrived = {0, 0, 1, 2, 5};
+  WriteSome(kArrived[random_->Below(kArrived.size())]);
   for (auto name = names_.begin(); name != names_.end();) {
     const auto on_device = names_on_device_.find(name->first);
     if (on_device != names_on_device_.end()) {

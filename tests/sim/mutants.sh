@@ -13,7 +13,7 @@ root=$(cd "$here/../.." && pwd)
 work=${1:-$root/build/sim_mutants}
 only=" ${*:2} "
 jobs=${JOBS:-$("$root/deploy/jobs.sh")}
-seeds=${SEEDS:-1000}
+seeds=${SEEDS:-6000}
 names=()
 
 sources=(tests/sim/{checker,checker_answers,checker_rest,clients,disk,fibers,minimize,secrets}.cc

@@ -188,7 +188,10 @@ void World::StopWaiting(Operation& op) {
 }
 
 void World::Deliver(Operation& op) {
-  const auto of_pool = [&](const Waiting* each) { return each->pool == op.pool; };
+  // Not before Wait is over, which may still look at it.
+  const auto of_pool = [&](const Waiting* each) {
+    return each->pool == op.pool && each->settled != 0;
+  };
   for (;;) {
     const auto mail = std::ranges::find_if(inbox_, of_pool);
     if (mail == inbox_.end()) return;

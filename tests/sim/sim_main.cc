@@ -62,6 +62,15 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
   return true;
 }
 
+// Now and then a seed is run again, which has to go the same way.
+constexpr uint64_t kAgainEvery = 16;
+
+bool IsSameAgain(World::Options options, const World& before) {
+  options.folder += "-again";  // the other one's is still locked
+  World again(options);
+  return again.Run() && again.counts() == before.counts();
+}
+
 void Print(const World& world) {
   for (const std::string& line : world.trace()) std::printf("%s\n", line.c_str());
 }
@@ -91,7 +100,12 @@ int main(int argc, char** argv) {
     const bool fine = world.Run();
     counts.Add(world.counts());
     if (arguments.trace) Print(world);
-    if (fine) continue;
+    if (fine && (seed % kAgainEvery != 0 || IsSameAgain(options, world))) continue;
+    if (fine) {
+      std::printf("seed %llu: goes another way when it is run again\n",
+                  static_cast<unsigned long long>(seed));
+      return 1;
+    }
     std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), world.failure().c_str());
     if (!arguments.trace && !arguments.brief) objpool::sim::PrintShortest(options, world);
     std::printf("again: sim --seed %llu --rounds %u --trace\n",

@@ -54,7 +54,7 @@ void World::DrawOptions() {
   now_us_ = booted_us_ = random.Between(1, 1'000'000'000);
   now_us_ += random.Below(1'000'000'000'000);
   workers_ = static_cast<uint32_t>(random.Between(1, 3));
-  const uint64_t pools = random.Between(1, 3);
+  const uint64_t pools = random.OneIn(2) ? 1 : random.Between(2, 3);
   for (uint64_t i = 0; i < pools; ++i) {
     PoolOptions& pool = pools_.emplace_back();
     pool.name = "pool" + std::to_string(i);
@@ -69,6 +69,8 @@ void World::DrawOptions() {
   constexpr std::array<uint32_t, 5> kSwitches = {0, 64, 16, 6, 2};
   switch_one_in_ = kSwitches[random.Below(kSwitches.size())];
   kill_one_in_ = static_cast<uint32_t>(random.OneIn(4) ? 0 : random.Between(3, 24));
+  stop_one_in_ = static_cast<uint32_t>(random.OneIn(3) ? 6 : 24);
+  crowded_ = random.OneIn(2);
   power_one_in_ = static_cast<uint32_t>(random.Below(4));
   constexpr std::array<uint32_t, 3> kWriteBacks = {0, 12, 3};
   write_back_one_in_ = kWriteBacks[random.Below(kWriteBacks.size())];
@@ -108,9 +110,9 @@ void World::Round(Random& random) {
   PassTime(random, server_ != nullptr);
   disk_.WriteSome(write_back_one_in_);
   if (server_ == nullptr) {
-    if (random.OneIn(power_one_in_ * 2)) CutPower(random);
+    if (random.OneIn(uint64_t{power_one_in_} * 2)) CutPower(random);
     StartRound(random);
-  } else if (random.OneIn(24)) {
+  } else if (random.OneIn(stop_one_in_)) {
     StopRound(random);
   } else {
     WorkRound(random);
@@ -213,6 +215,8 @@ void World::CutPower(Random& random) {
   if (torn_) disk_.WriteSome(1);
   disk_.CutPower();
   ++boots_;
+  // A boot takes its time.
+  now_us_ += random.Between(1'000, 20'000);
   // On another machine, perhaps, that has run for long.
   booted_us_ = now_us_ - (random.OneIn(4) ? random.Below(now_us_) : 1'000);
 }
@@ -257,7 +261,9 @@ void World::Open(std::string& why) {
   server_->state = store::StateDir::Open(options_.folder, boot, boot_ms(), why);
   if (server_->state == nullptr) return;
   for (uint32_t i = 0; i < pools_.size(); ++i) {
-    if (!OpenPool(i, why)) return;
+    if (OpenPool(i, why)) continue;
+    if (why.empty()) why = "for no reason";
+    return;
   }
 }
 
@@ -268,7 +274,7 @@ void World::StartRound(Random& random) {
   const uint64_t failures = disk_.failures();
   std::string why;
   const std::array<std::function<void()>, 1> open = {[&] { Open(why); }};
-  const bool dies = random.OneIn(kill_one_in_ * 2);
+  const bool dies = random.OneIn(uint64_t{kill_one_in_} * 2);
   const uint64_t stop_before = dies ? random.Between(1, kStepsOfStart) : 0;
   bool done = Go(open, random, stop_before, true) && why.empty();
   disk_.SetFaults({});

@@ -59,6 +59,7 @@ class World {
     uint64_t operations = 0, grants = 0, waits = 0, kills = 0, power_cuts = 0, stops = 0,
              starts = 0, failed_starts = 0, steps = 0;
     void Add(const Counts& other);
+    bool operator==(const Counts&) const = default;
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -143,6 +144,8 @@ class World {
   uint32_t switch_one_in_ = 0;
   uint32_t kill_one_in_ = 0;        // rounds of work
   uint32_t power_one_in_ = 0;       // kills
+  uint32_t stop_one_in_ = 0;        // rounds
+  bool crowded_ = false;            // all workers are busy
   uint32_t write_back_one_in_ = 0;  // sectors, each time that the kernel comes to it
   std::array<uint32_t, kKindNames.size()> weights_{};  // how often each kind of operation is drawn
   Disk::Faults faults_;
@@ -164,6 +167,7 @@ class World {
   std::deque<Waiting*> inbox_;
   std::deque<Operation> requests_made_;
   std::map<uint32_t, RequestModel> requests_;
+  std::deque<uint64_t> outs_;          // handles that somebody wanted out
   std::deque<lease::BootMs> moments_;  // deadlines and the like, where clocks like to stop
   uint32_t next_waiting_ = 1;
   uint32_t next_request_ = 1;
