@@ -204,12 +204,6 @@ void LeasePool::Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t tt
   TakeBack(worker, std::span(back.handles).first(back.count), now);
 }
 
-Verdict LeasePool::Examine(const GrantRef& ref, BootMs now) const {
-  Verdict verdict;
-  if (Known(ref, verdict)) verdict = Check(static_cast<Handle>(ref.handle), ref.fence, now);
-  return verdict;
-}
-
 Verdict LeasePool::Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs now) {
   LeaseCell& cell = cells_[worker];
   Verdict verdict = {.outcome = Outcome::kBadHandle};

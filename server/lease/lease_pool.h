@@ -113,9 +113,6 @@ class LeasePool {
   void Renew(SlotId worker, std::span<const GrantRef> refs, uint64_t ttl_ms, BootMs now,
              std::span<Verdict> out);
 
-  // What a Renew of the grant would say now, changing nothing.
-  [[nodiscard]] Verdict Examine(const GrantRef& ref, BootMs now) const;
-
   // Ends the running grant of a handle, without its key, if it is the one of this fence.
   [[nodiscard]] Verdict Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs now);
 

@@ -11,10 +11,10 @@
 //       deadline has passed, whoever looks next ends it: being late is never a way to keep it.
 //   I5  A block with a leased or resting handle is marked, or is being scanned by its sweeper.
 //   I6  The records in memory that outlives the process are sound after each single store: a grant
-//       is the store of its word, and what is not yet or no more part of one is not looked at.
+//       is the swap of its word, and what is not yet or no more part of one is not looked at.
 //       Recover says what a process that was killed anywhere has left.
 //
-//   R1  Grant stores the word                 pairs with  A1  every load of a word
+//   R1  Grant swaps the word                  pairs with  A1  every load of a word
 //   R2  the swap that ends a grant            pairs with  A1  (so that Grant of the next holder,
 //       which got the handle through the pool, is ordered behind it)
 //   R3  Grant stores the details              pairs with  A3  Look loads them: having seen a later

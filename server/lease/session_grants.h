@@ -64,7 +64,7 @@ class SessionGrants {
     kSoon,  // a third of its time is left, and it was not said yet for this deadline
     kOver,  // it has ended: the caller forgets it
   };
-  // What the verdict of LeasePool::Examine means for the grant there.
+  // What the verdict of LeasePool::Check means for the grant there.
   [[nodiscard]] Finding LookAt(std::size_t place, const Verdict& verdict, BootMs now);
   // A finding of kSoon was said.
   void Told(std::size_t place) { held_[place].told = true; }

@@ -232,7 +232,7 @@ Status SessionStream::AttachOne(const v1::AttachItem& item, int place, lease::Bo
   const NamedPool* const pool = FindPool(service_.pools(), field + ".pool", item.pool(), error);
   if (pool == nullptr) return error;
   const lease::GrantRef ref = {item.grant().handle(), item.grant().fence(), item.grant().key()};
-  const lease::Verdict verdict = pool->leases->Examine(ref, now);
+  const lease::Verdict verdict = pool->leases->Check(ref, now);
   if (verdict.outcome != lease::Outcome::kOk) {
     return FromVerdict(verdict, {.pool = pool->spec.name,
                                  .field = field + ".grant.handle",

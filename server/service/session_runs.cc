@@ -145,7 +145,7 @@ void LookAtRun(const SessionStep& step, SessionGrants& grants, std::size_t& end,
   }
   for (std::size_t i = run.end; i > run.first; --i) {
     const GrantRef& ref = run.refs[i - 1 - run.first];
-    const Verdict verdict = run.pool->leases->Examine(ref, step.now);
+    const Verdict verdict = run.pool->leases->Check(ref, step.now);
     switch (grants.LookAt(i - 1, verdict, step.now)) {
       case SessionGrants::Finding::kNothing:
         break;

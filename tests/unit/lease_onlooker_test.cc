@@ -207,14 +207,14 @@ TEST(Check, TellsHowTheNewestGrantEnded) {
   }
 }
 
-TEST(Examine, SaysWhatARenewWouldSayAndChangesNothing) {
+TEST(CheckWithKey, SaysWhatARenewWouldSayAndChangesNothing) {
   auto pool = MakePool(2);
   const GrantRef ref = LeaseOne(*pool);
-  EXPECT_EQ(pool->Examine(ref, kNow + 50).outcome, Outcome::kOk);
-  EXPECT_EQ(pool->Examine(ref, kNow + 50).deadline, kNow + 101);
-  EXPECT_EQ(pool->Examine({ref.handle, ref.fence, ref.key ^ 1}, kNow).outcome, Outcome::kNotHolder);
-  EXPECT_EQ(pool->Examine({2, ref.fence, ref.key}, kNow).outcome, Outcome::kBadHandle);
-  EXPECT_EQ(pool->Examine(ref, kNow + 101).outcome, Outcome::kExpired);
+  EXPECT_EQ(pool->Check(ref, kNow + 50).outcome, Outcome::kOk);
+  EXPECT_EQ(pool->Check(ref, kNow + 50).deadline, kNow + 101);
+  EXPECT_EQ(pool->Check({ref.handle, ref.fence, ref.key ^ 1}, kNow).outcome, Outcome::kNotHolder);
+  EXPECT_EQ(pool->Check({2, ref.fence, ref.key}, kNow).outcome, Outcome::kBadHandle);
+  EXPECT_EQ(pool->Check(ref, kNow + 101).outcome, Outcome::kExpired);
   EXPECT_EQ(pool->Totals().active(), 1u) << "it is not ended by being looked at";
 }
 
