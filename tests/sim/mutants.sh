@@ -120,8 +120,8 @@ places dirty_waiter_forgotten '/::AddDirty/,/^}/s/.*ServeFrom.*//'
 
 # Where handles are.
 places dirty_is_free '/::Settle/,/^}/s/^ *AddDirty\(.*/      back.handles[back.count++] = handle;/'
-table no_rest 's/rest_ms_ != 0 \|\| is_ready_ \? Place::kResting/false ? Place::kResting/'
-table rest_cut_short 's/word\.time\(\) \+ rest_ms_ <= now/word.time() + rest_ms_ <= now + 1/'
+table no_rest 's/const bool rests = .*/const bool rests = false;/'
+table rest_cut_short 's/(word\.time\(\) \+ rest_ms_\..*) <= now/\1 <= now + 1/'
 table dirty_forgotten '/::AfterEnd/,/^}/s/word\.for_cleaning\(\) \|\| dirty_unless_returned_/false/'
 places condemned_forgotten '/::Settle/,/^}/s/.*SomeAreCondemned.*//'
 places quarantine_does_not_look_again '/::Quarantine\(SlotId/,/^}/s/return TryQuarantine.*/return Quarantined::kCondemned;/'
