@@ -75,6 +75,11 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
           std::to_string(options.capacity);
     return nullptr;
   }
+  if (options.is_member && (options.members < 1 || options.members > options.capacity)) {
+    why = "members must be 1 .. " + std::to_string(options.capacity) + ", got " +
+          std::to_string(options.members);
+    return nullptr;
+  }
   std::unique_ptr<Pool> pool(new Pool(options));
   if (pool->slot_memory_.empty() || pool->block_memory_.empty()) {
     why = "no memory for capacity " + std::to_string(options.capacity) + " in " +
@@ -87,8 +92,10 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
 Pool::Pool(const Options& options)
     : capacity_(options.capacity),
       return_home_(options.return_home && !OnOneNode(*options.slots)),
+      is_member_(options.is_member),
       biased_(kCanBias && !options.slot_lock && EnableHeavyFence()),
-      batch_(BatchFor(options.capacity, options.slots->slots())),
+      batch_(
+          BatchFor(options.is_member ? options.members : options.capacity, options.slots->slots())),
       room_(2 * batch_),
       born_(ForkGeneration()),
       map_(options.slots),
@@ -143,6 +150,18 @@ void Pool::Attach(SlotId slot) {
 }
 
 void Pool::Attach(SlotId slot, const IsFree& is_free) {
+  const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
+  if (!is_member_) {
+    AttachMembers(slot, last - first, is_free);
+    return;
+  }
+  uint32_t members = 0;
+  for (Handle handle = first; handle < last; ++handle) members += is_member_(handle) ? 1u : 0u;
+  AttachMembers(slot, members,
+                [&](Handle handle) { return is_member_(handle) && is_free(handle); });
+}
+
+void Pool::AttachMembers(SlotId slot, uint32_t members, const IsFree& is_free) {
   OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
   OBJPOOL_CHECK(Find(slot) == nullptr, "a slot is attached once");
   const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
@@ -153,7 +172,7 @@ void Pool::Attach(SlotId slot, const IsFree& is_free) {
             .push_room = return_home_ ? 0 : room_},
            slot);
   uint32_t next_block = FirstBlock(slot);
-  const uint32_t end_block = next_block + BlocksOf(last - first);
+  const uint32_t end_block = next_block + BlocksOf(members);
   // The lowest handles go into the magazine, the lowest on top. Nobody else sees the slot yet.
   std::array<Handle, kMaxBlockHandles> top;
   uint32_t warm = 0;

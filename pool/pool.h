@@ -84,6 +84,10 @@ class Pool {
     bool return_home = false;
     // Keeps owners and thieves apart by a lock in each slot, also where the bias could be had.
     bool slot_lock = false;
+    // Where only some of the handles are this pool's, as when several pools share them: which, and
+    // how many. Empty: all. The engine's memory is touched for these only.
+    std::function<bool(Handle)> is_member = {};
+    uint32_t members = 0;
   };
 
   // Null, with `why` naming the option, its limit and its value, when an option is wrong or memory
@@ -121,6 +125,10 @@ class Pool {
   // many were taken. 0 means that fewer than `min_count` were free at some instant during the call.
   // 1 <= min_count <= out.size().
   [[nodiscard]] uint32_t PopBatch(SlotId slot, std::span<Handle> out, uint32_t min_count);
+  // Takes up to out.size() handles out of the slots of one NUMA node, and leaves those that it does
+  // not need there; returns how many. For callers to whom that node is near: where it finds too
+  // few, PopBatch knows whether there are more.
+  [[nodiscard]] uint32_t PopBatchOfNode(SlotId slot, uint32_t node, std::span<Handle> out);
 
   // Gives handles back. Never refused: there is room for every handle in every slot. A handle that
   // is out of range is a bug and ends the process; so is, in the checked build, one that is free.
@@ -152,6 +160,7 @@ class Pool {
   struct Origins;
 
   explicit Pool(const Options& options);
+  void AttachMembers(SlotId slot, uint32_t members, const IsFree& is_free);
   static std::size_t SlotOffset(const SlotMap& map, SlotId slot);
   [[nodiscard]] uint32_t BlocksOf(uint32_t share) const;
   [[nodiscard]] uint32_t FirstBlock(SlotId slot) const;
@@ -194,13 +203,15 @@ class Pool {
                                                uint32_t min_count);
   uint32_t Gather(Slot& own, std::span<Handle> out, Origins& from, bool& busy);
   uint32_t GatherOwn(Slot& own, std::span<Handle> out, Origins& from, bool& busy);
-  uint32_t GatherBlock(Slot& own, uint32_t block, std::span<Handle> out);
+  uint32_t GatherBlock(Slot& to, uint32_t block, std::span<Handle> out);
   uint32_t GatherDepot(Slot& own, Slot& victim, std::size_t distance, std::span<Handle> out);
   uint32_t GatherMagazine(Slot& own, Slot& victim, std::size_t distance, std::span<Handle> out,
                           bool& busy);
+  uint32_t GatherThere(Slot& own, Slot& victim, std::size_t distance, std::span<Handle> out);
 
   const uint32_t capacity_;
   const bool return_home_;
+  const std::function<bool(Handle)> is_member_;
   const bool biased_;
   // Handles of a block, and half of a magazine: fewer where handles are scarce, so that magazines
   // hide no more than half of them.

@@ -150,13 +150,13 @@ uint32_t Pool::GatherOwn(Slot& own, std::span<Handle> out, Origins& from, bool& 
   return taken;
 }
 
-// Out of a block that is in our hands, which then goes to the own depot.
-uint32_t Pool::GatherBlock(Slot& own, uint32_t index, std::span<Handle> out) {
+// Out of a block that is in our hands, which then goes to the depot of `to`.
+uint32_t Pool::GatherBlock(Slot& to, uint32_t index, std::span<Handle> out) {
   Block<Sync>& block = blocks_[index];
   const uint32_t got = std::min<uint32_t>(block.count, static_cast<uint32_t>(out.size()));
   block.count -= got;
   std::copy(block.handles() + block.count, block.handles() + block.count + got, out.begin());
-  (block.count == 0 ? own.depot.empty : own.depot.full).Push(blocks_, index);
+  (block.count == 0 ? to.depot.empty : to.depot.full).Push(blocks_, index);
   return got;
 }
 
@@ -194,6 +194,46 @@ uint32_t Pool::GatherMagazine(Slot& own, Slot& victim, std::size_t distance, std
   victim.depot.stolen_from[distance].fetch_add(got, std::memory_order_relaxed);
   own.stolen_by[distance].Add(got);
   return got;
+}
+
+uint32_t Pool::PopBatchOfNode(SlotId slot, uint32_t node, std::span<Handle> out) {
+  Slot& own = Own(slot);
+  const InTransit transit(own);
+  uint32_t taken = 0;
+  Origins from;
+  if (map_->owner(slot).node == node) {
+    bool busy = false;
+    taken = GatherOwn(own, out, from, busy);
+  }
+  VisitOthers(own, [&](Slot& victim, std::size_t distance) {
+    if (map_->owner(victim.id).node != node) return false;
+    const uint32_t got = GatherThere(own, victim, distance, out.subspan(taken));
+    taken += got;
+    from.stolen[distance] += got;
+    return taken == out.size();
+  });
+  from.CountAsHits(own);
+  if constexpr (kObjpoolChecked) {
+    for (const Handle handle : out.first(taken)) CheckPop(handle);
+  }
+  return taken;
+}
+
+// What is needed of another slot, block by block, then of its magazine. The rest stays there.
+uint32_t Pool::GatherThere(Slot& own, Slot& victim, std::size_t distance, std::span<Handle> out) {
+  uint32_t taken = 0;
+  while (taken < out.size() && !victim.depot.full.empty()) {
+    const uint32_t index = victim.depot.full.Pop(blocks_);
+    if (index == 0) break;
+    taken += GatherBlock(victim, index, out.subspan(taken));
+  }
+  victim.depot.stolen_from[distance].fetch_add(taken, std::memory_order_relaxed);
+  own.stolen_by[distance].Add(taken);
+  bool busy = false;
+  if (taken < out.size()) {
+    taken += GatherMagazine(own, victim, distance, out.subspan(taken), busy);
+  }
+  return taken;
 }
 
 uint32_t Pool::Drain() {

@@ -66,6 +66,7 @@ void AddRefusals(const NamedPool& pool, uint32_t workers, FamilyBuilder& family)
     family.Add(sum, {{"pool", pool.spec.name}, {"verb", verb}, {"reason", reason}});
   };
   add("lease", "exhausted", [](const lease::LeaseCell& cell) { return cell.exhausted.value(); });
+  add("lease", "quota", [](const lease::LeaseCell& cell) { return cell.over_quota.value(); });
   using Counters = std::array<base::Counter, lease::kOutcomes>;
   for (const Refusal& refusal : kRefusals) {
     const auto add_if = [&](const char* verb, const char* reason,

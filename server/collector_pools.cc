@@ -52,7 +52,7 @@ std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
   return present;
 }
 
-SlotStats SumOf(const Pool& pool, const Row& row) {
+SlotStats SumOf(const lease::FreeHandles& pool, const Row& row) {
   SlotStats sum;
   for (const SlotId slot : row.slots) {
     const SlotStats stats = pool.Stats(slot);

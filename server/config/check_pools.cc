@@ -9,6 +9,7 @@
 #include "pool/pool.h"
 #include "server/config/check.h"
 #include "server/config/duration.h"
+#include "server/config/label_text.h"
 #include "server/config/utf8.h"
 
 namespace objpool::server {
@@ -17,6 +18,8 @@ namespace {
 constexpr std::size_t kMaxNameBytes = 63;  // as a DNS label
 constexpr std::size_t kMaxLabels = 65'536;
 constexpr std::size_t kMaxLabelBytes = 256;
+constexpr std::size_t kMaxLabelEntries = 1024;
+constexpr std::size_t kMaxLabelsOfHandle = 16;
 constexpr uint64_t kMaxBufferBytes = uint64_t{1} << 30;
 // Of all buffers together: half of the 2^47 bytes that a process of x86-64 or arm64 can address.
 constexpr uint64_t kMaxAllBuffersBytes = uint64_t{1} << 46;
@@ -171,7 +174,72 @@ uint64_t BufferBytes(const PoolSpec& pool) {
   return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
+// The labels of one entry.
+lease::Labels CheckLabelsOf(const config::v1::HandleLabels& message, const std::string& path,
+                            ConfigErrors& errors) {
+  lease::Labels labels;
+  const auto count = static_cast<std::size_t>(message.labels_size());
+  if (count < 1 || count > kMaxLabelsOfHandle) {
+    errors.AddLimit(path, Range(1, kMaxLabelsOfHandle) + " labels", std::to_string(count));
+    return labels;
+  }
+  for (const auto& [key, value] : message.labels()) {
+    const std::string at = path + "[" + Quoted(key) + "]";
+    if (!IsLabelKey(key)) errors.Add(at, std::string(kLabelKeyRule) + " as its key");
+    if (!IsLabelValue(value)) errors.AddLimit(at, std::string(kLabelValueRule), Quoted(value));
+    labels.emplace(key, value);
+  }
+  return labels;
+}
+
+// Once all else is known to be right: the entries have to go together.
+void CheckHandleLabels(const config::v1::PoolConfig& message, const std::string& path,
+                       PoolSpec& spec, ConfigErrors& errors) {
+  const auto count = static_cast<std::size_t>(message.handle_labels_size());
+  if (count > kMaxLabelEntries) {
+    errors.AddLimit(path + ".handle_labels", Range(0, kMaxLabelEntries) + " entries",
+                    std::to_string(count));
+    return;
+  }
+  for (const config::v1::HandleLabels& entry : message.handle_labels()) {
+    const std::string at =
+        path + ".handle_labels[" + std::to_string(spec.handle_labels.size()) + "].labels";
+    spec.handle_labels.push_back({.first = entry.first(),
+                                  .last = entry.has_last() ? entry.last() : entry.first(),
+                                  .labels = CheckLabelsOf(entry, at, errors)});
+  }
+  std::string why;
+  if (!errors.empty() || spec.handle_labels.empty()) return;
+  if (!lease::HandleClasses::Make(CapacityOf(spec), spec.handle_labels, why)) {
+    errors.Add(path + ".handle_labels", why);
+  }
+}
+
+void CheckQuota(const config::v1::PoolConfig& message, const std::string& path, PoolSpec& spec,
+                ConfigErrors& errors) {
+  const config::v1::Quota& quota = message.quota_per_identity();
+  const auto check = [&](std::string_view key, uint32_t most, uint32_t value) {
+    if (value <= most) return;
+    errors.AddLimit(path + ".quota_per_identity." + std::string(key), Range(0, most),
+                    std::to_string(value));
+  };
+  check("handles", kMaxCapacity, quota.handles());
+  check("calls_per_s", lease::Quotas::kMaxCallsPerS, quota.calls_per_s());
+  spec.quota = {.handles = quota.handles(), .calls_per_s = quota.calls_per_s()};
+}
+
 }  // namespace
+
+uint32_t CapacityOf(const PoolSpec& spec) {
+  struct {
+    uint32_t operator()(const IdsSpec& ids) const { return ids.count; }
+    uint32_t operator()(const LabelsSpec& labels) const {
+      return static_cast<uint32_t>(labels.labels.size());
+    }
+    uint32_t operator()(const BuffersSpec& buffers) const { return buffers.count; }
+  } count;
+  return std::visit(count, spec.kind);
+}
 
 PoolSpec CheckPool(const config::v1::PoolConfig& message, bool has_state_dir,
                    const std::string& path, ConfigErrors& errors) {
@@ -195,6 +263,8 @@ PoolSpec CheckPool(const config::v1::PoolConfig& message, bool has_state_dir,
   CheckTtls(message, path, spec, errors);
   CheckDurability(message, has_state_dir, path, spec, errors);
   CheckHabits(message, path, spec, errors);
+  CheckHandleLabels(message, path, spec, errors);
+  CheckQuota(message, path, spec, errors);
   spec.scrub = message.scrub();
   if (spec.scrub && !message.has_buffers()) {
     errors.AddLimit(path + ".scrub", "false for what are no buffers", "true");

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "server/config/endpoint.h"
+#include "server/lease/handle_classes.h"
+#include "server/lease/quotas.h"
 
 namespace objpool::server {
 
@@ -56,9 +58,14 @@ struct PoolSpec {
   // Not durable: how long after its start the server leases nothing of it. 0 .. 7 days.
   uint32_t restart_wait_ms = 0;
   uint32_t max_waiters = 10'000;  // 1 .. 10'000
+  std::vector<lease::LabelledRange> handle_labels = {};
+  lease::Quotas::Limits quota = {};  // of each identity
 
   bool operator==(const PoolSpec&) const = default;
 };
+
+// Number of its handles.
+[[nodiscard]] uint32_t CapacityOf(const PoolSpec& spec);
 
 struct Config {
   Endpoint listen{"127.0.0.1", 7420};

@@ -128,6 +128,16 @@ config::v1::PoolConfig ToMessage(const PoolSpec& pool) {
   to.set_dirty_unless_returned(pool.dirty_unless_returned);
   *to.mutable_restart_wait() = ToDuration(pool.restart_wait_ms);
   to.set_max_waiters(pool.max_waiters);
+  for (const lease::LabelledRange& range : pool.handle_labels) {
+    config::v1::HandleLabels& labels = *to.add_handle_labels();
+    labels.set_first(range.first);
+    labels.set_last(range.last);
+    labels.mutable_labels()->insert(range.labels.begin(), range.labels.end());
+  }
+  if (pool.quota != lease::Quotas::Limits{}) {
+    to.mutable_quota_per_identity()->set_handles(pool.quota.handles);
+    to.mutable_quota_per_identity()->set_calls_per_s(pool.quota.calls_per_s);
+  }
   return to;
 }
 

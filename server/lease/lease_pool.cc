@@ -32,7 +32,9 @@ BootMs LeasePool::DeadlineAfter(BootMs now, uint64_t ttl_ms) {
 }
 
 std::unique_ptr<LeasePool> LeasePool::Create(const Options& options, std::string& why) {
-  auto pool = Pool::Create(options.pool, why);
+  const auto classes = HandleClasses::Make(options.pool.capacity, options.labels, why);
+  if (!classes) return nullptr;
+  auto pool = FreeHandles::Create(options.pool, *classes, why);
   if (pool == nullptr) return nullptr;
   auto table = LeaseTable::Create({.capacity = options.pool.capacity,
                                    .first_fence = options.first_fence,
@@ -45,7 +47,7 @@ std::unique_ptr<LeasePool> LeasePool::Create(const Options& options, std::string
   return std::unique_ptr<LeasePool>(new LeasePool(options, std::move(pool), std::move(table)));
 }
 
-LeasePool::LeasePool(const Options& options, std::unique_ptr<Pool> pool,
+LeasePool::LeasePool(const Options& options, std::unique_ptr<FreeHandles> pool,
                      std::unique_ptr<LeaseTable> table)
     : id_(options.id),
       secret_(options.secret),
@@ -54,8 +56,12 @@ LeasePool::LeasePool(const Options& options, std::unique_ptr<Pool> pool,
       on_served_(options.on_served),
       pool_(std::move(pool)),
       table_(std::move(table)),
+      quotas_(pool_->capacity()),
       cells_(pool_->slots().slots()),
-      cursors_(pool_->slots().slots()) {}
+      cursors_(pool_->slots().slots()),
+      dirty_(pool_->classes().count()) {
+  quotas_.SetLimits(options.quota);
+}
 
 bool LeasePool::Attach(SlotId worker) {
   const Share share = ShareOf(pool_->capacity(), pool_->slots().slots(), worker);
@@ -73,7 +79,7 @@ bool LeasePool::Attach(SlotId worker) {
       cell.rests_begun.Add();
     } else {
       const std::scoped_lock lock(queue_lock_);
-      dirty_.push_back(handle);
+      dirty_[classes().ClassOf(handle)].push_back(handle);
     }
   }
   pool_->Attach(worker, [this](Handle handle) { return table_->IsFree(handle); });
@@ -83,13 +89,22 @@ bool LeasePool::Attach(SlotId worker) {
 uint32_t LeasePool::Lease(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
   OBJPOOL_CHECK(out.size() <= kMaxBatch, "the edge refuses larger batches");
   if (GraceLeftMs(now) != 0 || draining()) return 0;
+  // What is there belongs to those who wait for it.
   if (wish.dirty) {
     const std::scoped_lock lock(queue_lock_);
-    return dirty_queue_.size() == 0 ? TakeDirty(worker, wish, now, out) : 0;
+    return TakeDirty(worker, Without(dirty_queue_.wanted(), wish), now, out);
   }
-  // What is free belongs to those who wait for it.
-  const bool behind_others = waiting_.load(std::memory_order_relaxed) != 0;
-  return behind_others ? 0 : Take(worker, wish, now, out);
+  const ClassMask wanted = waiting_.load(std::memory_order_relaxed);
+  if (wanted == 0) [[likely]] {
+    return Take(worker, wish, now, out);
+  }
+  return Take(worker, Without(wanted, wish), now, out);
+}
+
+// The same wish, but for what others have claimed.
+LeasePool::Wish LeasePool::Without(ClassMask claimed, Wish wish) const {
+  wish.classes &= ~claimed & classes().all();
+  return wish;
 }
 
 // Grants as many as nobody has moved elsewhere since they were taken; how many.
@@ -98,10 +113,12 @@ uint32_t LeasePool::GrantAll(SlotId worker, std::span<const Handle> handles, con
   const BootMs deadline = DeadlineAfter(now, wish.ttl_ms);
   uint32_t count = 0;
   for (const Handle handle : handles) {
+    if (wish.tenant) quotas_.Give(wish.tenant, handle);
     const uint64_t fence =
         table_->Grant(handle, now, deadline,
                       {.holder = wish.holder, .for_cleaning = wish.dirty, .request = wish.request});
     if (fence == 0) [[unlikely]] {
+      (void)quotas_.Take(handle);
       Handle quarantined = handle;
       if (DropQuarantined(worker, {&quarantined, 1}) != 0) pool_->Push(worker, handle);
       continue;
@@ -113,10 +130,12 @@ uint32_t LeasePool::GrantAll(SlotId worker, std::span<const Handle> handles, con
 
 uint32_t LeasePool::Take(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out) {
   std::array<Handle, kMaxBatch> room;
+  if (wish.classes == 0) return 0;
   const auto handles = std::span(room).first(out.size());
   // Again only when a quarantined handle was among them, and each is met once.
   for (;;) {
-    uint32_t popped = pool_->PopBatch(worker, handles, wish.min_count);
+    uint32_t popped =
+        pool_->PopBatch(worker, handles, wish.min_count, wish.classes, wish.near_node);
     if (popped == 0) return 0;
     if (SomeAreCondemned()) [[unlikely]] {
       popped = DropQuarantined(worker, handles.first(popped));
@@ -134,6 +153,8 @@ uint32_t LeasePool::Take(SlotId worker, const Wish& wish, BootMs now, std::span<
     Batch back;
     for (const GrantRef& ref : out.first(count)) {
       const auto handle = static_cast<Handle>(ref.handle);
+      // It stays reserved.
+      if (!quotas_.Take(handle)) quotas_.AddOne(wish.tenant);
       const Verdict undone = table_->Return(handle, ref.fence, now);
       if (undone.ended_here) {
         Settle(worker, handle, undone.left, now, back);

@@ -61,6 +61,9 @@ class LeasePool {
     uint64_t rest_ms = 0;
     std::function<bool(SlotId worker, Handle handle)> is_ready;
     bool dirty_unless_returned = false;
+    // Which handles are alike. Default: all.
+    std::vector<LabelledRange> labels = {};
+    Quotas::Limits quota = {};
     std::function<void(Waiter&)> on_served;
   };
 
@@ -85,12 +88,24 @@ class LeasePool {
     std::string_view holder;
     bool dirty = false;        // handles that are dirty, to clean them; else those that are free
     RequestHash request = {};  // see LeaseTable::Terms
+    ClassMask classes = kAllClasses;  // only handles of these
+    uint32_t near_node = kAnyNode;    // those of this NUMA node, as long as there are any
+    Tenant tenant = {};               // for whom out.size() handles are reserved (Quotas)
   };
   [[nodiscard]] uint32_t Lease(SlotId worker, const Wish& wish, BootMs now,
                                std::span<GrantRef> out);
 
   // The call that Lease gave nothing was answered so, and does not wait.
   void CountExhausted(SlotId worker) { cells_[worker].exhausted.Add(); }
+
+  // The same of one that was over its quota.
+  void CountOverQuota(SlotId worker) { cells_[worker].over_quota.Add(); }
+
+  // Who may have how much. Lease and Wait use what was reserved for a tenant, but for what the
+  // caller of Lease did not get; who stops waiting, or ends a grant, releases it.
+  [[nodiscard]] Quotas& quotas() { return quotas_; }
+  [[nodiscard]] const Quotas& quotas() const { return quotas_; }
+  [[nodiscard]] const HandleClasses& classes() const { return pool_->classes(); }
 
   // Puts a waiter into the queue, and serves whoever can be served. False when the queue is full.
   // Whoever serves it calls on_served, on its own thread and with the queue locked; from then on it
@@ -179,15 +194,18 @@ class LeasePool {
     return now < grace_until_ ? grace_until_ - now : 0;
   }
 
-  [[nodiscard]] const Pool& pool() const { return *pool_; }
+  [[nodiscard]] const FreeHandles& pool() const { return *pool_; }
   [[nodiscard]] const LeaseCell& cell(SlotId worker) const { return cells_[worker]; }
   [[nodiscard]] LeaseTotals Totals() const;
 
  private:
-  LeasePool(const Options& options, std::unique_ptr<Pool> pool, std::unique_ptr<LeaseTable> table);
+  LeasePool(const Options& options, std::unique_ptr<FreeHandles> pool,
+            std::unique_ptr<LeaseTable> table);
   [[nodiscard]] bool Known(const GrantRef& ref, Verdict& verdict) const;
+  [[nodiscard]] Wish Without(ClassMask claimed, Wish wish) const;
   uint32_t Take(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out);
   uint32_t TakeDirty(SlotId worker, const Wish& wish, BootMs now, std::span<GrantRef> out);
+  [[nodiscard]] std::deque<Handle>* LongestDirty(ClassMask of);
   [[nodiscard]] static BootMs DeadlineAfter(BootMs now, uint64_t ttl_ms);
   // Handles that became free, to be pushed together.
   struct Batch {
@@ -199,7 +217,8 @@ class LeasePool {
   void AddDirty(SlotId worker, Handle handle, LeaseWord left, BootMs now);
   [[nodiscard]] bool SomebodyWaits() { return IsRaised(waiting_); }
   [[nodiscard]] bool SomeAreCondemned() { return IsRaised(condemned_count_); }
-  [[nodiscard]] bool IsRaised(Sync::Atomic<uint32_t>& count);
+  [[nodiscard]] bool IsRaised(Sync::Atomic<uint64_t>& value);
+  void TellWaiting();
   [[nodiscard]] bool IsAt(Handle handle, Place place) const;
   bool Pardon(Handle handle);
   [[nodiscard]] bool TryQuarantine(SlotId worker, Handle handle);
@@ -217,8 +236,9 @@ class LeasePool {
   const BootMs grace_until_;
   const uint32_t max_waiters_;
   const std::function<void(Waiter&)> on_served_;
-  const std::unique_ptr<Pool> pool_;
+  const std::unique_ptr<FreeHandles> pool_;
   const std::unique_ptr<LeaseTable> table_;
+  Quotas quotas_;
   std::vector<LeaseCell> cells_;
   // Where each worker's sweep goes on; each is written by its worker alone.
   struct alignas(base::kCacheLineBytes) Cursor {
@@ -226,13 +246,13 @@ class LeasePool {
   };
   std::vector<Cursor> cursors_;
   // Read on each way; written only while somebody waits.
-  alignas(base::kCacheLineBytes) Sync::Atomic<uint32_t> waiting_{0};  // in queue_
-  Sync::Atomic<uint32_t> condemned_count_{0};
+  alignas(base::kCacheLineBytes) Sync::Atomic<uint64_t> waiting_{0};  // classes wanted in queue_
+  Sync::Atomic<uint64_t> condemned_count_{0};
   std::atomic<bool> draining_{false};
   alignas(base::kCacheLineBytes) mutable Sync::Mutex queue_lock_;
   WaitQueue queue_;
-  WaitQueue dirty_queue_;     // those who wait for dirty handles
-  std::deque<Handle> dirty_;  // the longest so first
+  WaitQueue dirty_queue_;                  // those who wait for dirty handles
+  std::vector<std::deque<Handle>> dirty_;  // by class; the longest so first
   // Handles that are to be quarantined when their grants end; or, with true, that are, and still in
   // the Pool, or in the hands of one who will look here before anything else is done with them. Its
   // lock is taken last.

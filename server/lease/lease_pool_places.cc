@@ -12,6 +12,7 @@ namespace objpool::lease {
 // Brings a handle, of which the caller has just ended the grant or the rest, to its place; into
 // `back` when it is free.
 void LeasePool::Settle(SlotId worker, Handle handle, LeaseWord left, BootMs now, Batch& back) {
+  quotas_.TakeBack(handle);
   if (SomeAreCondemned() && QuarantineCondemned(worker, handle, left)) return;
   switch (left.place()) {
     case Place::kFree:
@@ -33,18 +34,39 @@ void LeasePool::Settle(SlotId worker, Handle handle, LeaseWord left, BootMs now,
 void LeasePool::AddDirty(SlotId worker, Handle handle, LeaseWord left, BootMs now) {
   const std::scoped_lock lock(queue_lock_);
   if (!table_->IsStill(handle, left)) return;  // quarantined on its way
-  dirty_.push_back(handle);
+  dirty_[classes().ClassOf(handle)].push_back(handle);
   if (GraceLeftMs(now) == 0 && !draining()) ServeFrom(dirty_queue_, worker, now);
 }
 
-// Behind the queue's lock, like every step of a handle that is in the list.
+// The list, of some classes, whose first handle has been dirty for the longest; null where all are
+// empty.
+std::deque<Handle>* LeasePool::LongestDirty(ClassMask of) {
+  std::deque<Handle>* longest = nullptr;
+  for (ClassId id = 0; id < classes().count(); ++id) {
+    if ((of >> id & 1) == 0 || dirty_[id].empty()) continue;
+    const auto since = [this](const std::deque<Handle>& list) {
+      return table_->See(list.front()).time;
+    };
+    if (longest == nullptr || since(dirty_[id]) < since(*longest)) longest = &dirty_[id];
+  }
+  return longest;
+}
+
+// Behind the queue's lock, like every step of a handle that is in a list.
 uint32_t LeasePool::TakeDirty(SlotId worker, const Wish& wish, BootMs now,
                               std::span<GrantRef> out) {
-  if (dirty_.size() < wish.min_count) return 0;
   std::array<Handle, kMaxBatch> handles;
-  const std::size_t wanted = std::min(dirty_.size(), out.size());
-  std::copy_n(dirty_.begin(), wanted, handles.begin());
-  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(wanted));
+  std::size_t wanted = 0;
+  for (ClassId id = 0; id < classes().count(); ++id) {
+    if ((wish.classes >> id & 1) != 0) wanted += dirty_[id].size();
+  }
+  if (wanted < wish.min_count) return 0;
+  wanted = std::min(wanted, out.size());
+  for (std::size_t i = 0; i < wanted; ++i) {
+    std::deque<Handle>* const list = LongestDirty(wish.classes);
+    handles[i] = list->front();
+    list->pop_front();
+  }
   const uint32_t count = GrantAll(worker, std::span(handles).first(wanted), wish, now, out);
   OBJPOOL_CHECK(count == wanted, "what is in the list is dirty");
   cells_[worker].granted.Add(count);
@@ -102,7 +124,7 @@ uint32_t LeasePool::DropQuarantined(SlotId worker, std::span<Handle> handles) {
 bool LeasePool::TryQuarantine(SlotId worker, Handle handle) {
   if (IsAt(handle, Place::kQuarantined)) return true;
   const bool dirty = table_->Move(handle, Place::kDirty, Place::kQuarantined);
-  if (dirty) std::erase(dirty_, handle);
+  if (dirty) std::erase(dirty_[classes().ClassOf(handle)], handle);
   const bool rests = !dirty && table_->Move(handle, Place::kResting, Place::kQuarantined);
   if (rests) cells_[worker].rests_ended.Add();
   if (dirty || rests) {
@@ -164,7 +186,7 @@ LeasePool::Census LeasePool::Counted() const {
   Census census;
   {
     const std::scoped_lock lock(queue_lock_);
-    census.dirty = dirty_.size();
+    for (const auto& list : dirty_) census.dirty += list.size();
   }
   const LeaseTotals totals = Totals();
   census.leased = totals.active();

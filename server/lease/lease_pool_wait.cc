@@ -15,14 +15,19 @@ void LeasePool::TakeBack(SlotId worker, std::span<const Handle> handles, BootMs 
 }
 
 // After a step that others may want to know of: whoever raises the count later finds it done.
-bool LeasePool::IsRaised(Sync::Atomic<uint32_t>& count) {
+bool LeasePool::IsRaised(Sync::Atomic<uint64_t>& value) {
   if (pool_->has_heavy_fences()) {
     Sync::LightFence();
-    return count.load(std::memory_order_relaxed) != 0;
+    return value.load(std::memory_order_relaxed) != 0;
   }
   // All changes of one word have an order: either this one sees it raised, or who raises it sees
   // what was done before.
-  return count.fetch_add(0, std::memory_order_acq_rel) != 0;
+  return value.fetch_add(0, std::memory_order_acq_rel) != 0;
+}
+
+// Behind the queue's lock, after each change of it.
+void LeasePool::TellWaiting() {
+  (void)waiting_.exchange(queue_.wanted(), std::memory_order_acq_rel);
 }
 
 bool LeasePool::Wait(SlotId worker, Waiter& waiter, BootMs now) {
@@ -30,12 +35,9 @@ bool LeasePool::Wait(SlotId worker, Waiter& waiter, BootMs now) {
     const std::scoped_lock lock(queue_lock_);
     if (queue_.size() + dirty_queue_.size() >= max_waiters_) return false;
     waiter.since = now;
-    if (waiter.dirty) {
-      dirty_queue_.Add(waiter);
-    } else {
-      queue_.Add(waiter);
-      waiting_.fetch_add(1, std::memory_order_acq_rel);
-    }
+    waiter.classes &= classes().all();
+    if (!(waiter.dirty ? dirty_queue_ : queue_).Add(waiter)) return false;
+    TellWaiting();
   }
   if (pool_->has_heavy_fences()) Sync::HeavyFence();
   Serve(worker, now);
@@ -46,8 +48,9 @@ bool LeasePool::StopWaiting(SlotId worker, Waiter& waiter, BootMs now) {
   {
     const std::scoped_lock lock(queue_lock_);
     if (!(waiter.dirty ? dirty_queue_ : queue_).Remove(waiter)) return false;
-    if (!waiter.dirty) waiting_.fetch_sub(1, std::memory_order_acq_rel);
+    TellWaiting();
   }
+  quotas_.Release(waiter.tenant, waiter.count);
   cells_[worker].waits_given_up.Add();
   // It may have been in the way of others who want less.
   Serve(worker, now);
@@ -61,22 +64,31 @@ void LeasePool::Serve(SlotId worker, BootMs now) {
   ServeFrom(dirty_queue_, worker, now);
 }
 
-// Serves the first in the queue as long as there is enough for it. It is not passed over when there
-// is not: those who want many would wait for ever. Behind the lock.
+// Serves whoever is next as long as there is enough. Where there is not, what it waits for stays
+// its own: it is passed over only by those who want other classes, or those who want many would
+// wait for ever. Behind the lock.
 void LeasePool::ServeFrom(WaitQueue& queue, SlotId worker, BootMs now) {
-  while (Waiter* const waiter = queue.front()) {
+  ClassMask claimed = 0;
+  while (Waiter* const waiter = queue.Next(claimed)) {
     waiter->grants.resize(waiter->count);
     const Wish wish = {.min_count = waiter->min_count,
                        .ttl_ms = waiter->ttl_ms,
                        .holder = waiter->holder,
                        .dirty = waiter->dirty,
-                       .request = waiter->request};
+                       .request = waiter->request,
+                       .classes = waiter->classes & ~claimed,
+                       .near_node = waiter->near_node,
+                       .tenant = waiter->tenant};
     const uint32_t count = waiter->dirty ? TakeDirty(worker, wish, now, waiter->grants)
                                          : Take(worker, wish, now, waiter->grants);
     waiter->grants.resize(count);
-    if (count == 0) return;
+    if (count == 0) {
+      claimed |= waiter->classes;
+      continue;
+    }
     (void)queue.Remove(*waiter);
-    if (!waiter->dirty) waiting_.fetch_sub(1, std::memory_order_acq_rel);
+    TellWaiting();
+    quotas_.Release(waiter->tenant, waiter->count - count);
     waiter->served_at = now;
     cells_[worker].waits_served.Add();
     cells_[worker].waited_ms.Add(now > waiter->since ? now - waiter->since : 0);

@@ -25,6 +25,7 @@ inline constexpr std::array<uint64_t, 9> kExpiryLagBounds = {1,  2,   5,    10, 
 struct alignas(base::kCacheLineBytes) LeaseCell {
   base::Counter granted;
   base::Counter exhausted;    // calls that were answered so
+  base::Counter over_quota;   // likewise
   base::Counter expired;      // grants that ran out, whoever noticed
   base::Counter recovered;    // grants of an earlier process that ran on in this one
   base::Counter quarantined;  // handles that went out of use, or were when the process began

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "server/rpc/boot_clock.h"
@@ -23,6 +24,8 @@ class UnaryCall {
   [[nodiscard]] virtual uint32_t worker() const = 0;
   // When the worker took up the event that the request had arrived whole.
   [[nodiscard]] virtual BootNs now() const = 0;
+  // Who the client is, as far as its connection tells: its address without the port (peer.h).
+  [[nodiscard]] virtual std::string peer() const = 0;
   // The request message's bytes; valid until Finish.
   [[nodiscard]] virtual std::string_view request() const = 0;
   // The client has gone or has given up. A handler that answers later looks here first.
@@ -42,6 +45,8 @@ class StreamCall {
   [[nodiscard]] virtual uint32_t worker() const = 0;
   // When the worker took up the event that it works at.
   [[nodiscard]] virtual BootNs now() const = 0;
+  // See UnaryCall.
+  [[nodiscard]] virtual std::string peer() const = 0;
   // Sends a message after those before it. False when too many wait for a client that does not
   // read: nothing is kept, and the handler should finish the call.
   [[nodiscard]] virtual bool Send(std::string_view message) = 0;

@@ -5,6 +5,7 @@
 
 #include "pool/base/check.h"
 #include "server/rpc/grpc_worker.h"
+#include "server/rpc/peer.h"
 
 namespace objpool::rpc {
 namespace {
@@ -158,6 +159,8 @@ uint32_t GrpcCall::worker() const { return owner_.index(); }
 // handler is being made.
 BootNs GrpcCall::now() const { return request_whole_ ? request_at_ : owner_.now(); }
 
+std::string GrpcCall::peer() const { return PeerHost(context_.peer()); }
+
 std::string_view GrpcCall::request() const {
   return {reinterpret_cast<const char*>(request_.begin()), request_.size()};
 }
@@ -182,6 +185,9 @@ void GrpcCall::Finish(const Status& status) {
   OBJPOOL_CHECK(!final_, "a call ends once");
   final_.emplace(static_cast<grpc::StatusCode>(status.code), status.message, status.details);
   final_at_ = owner_.now();
+  if (status.retry_ms != 0) {
+    context_.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(status.retry_ms));
+  }
   Count(status.code);
   Pump();
 }

@@ -50,6 +50,7 @@ class GrpcCall final : public UnaryCall, public StreamCall {
   // UnaryCall and StreamCall.
   [[nodiscard]] uint32_t worker() const override;
   [[nodiscard]] BootNs now() const override;
+  [[nodiscard]] std::string peer() const override;
   [[nodiscard]] std::string_view request() const override;
   [[nodiscard]] bool cancelled() const override;
   [[nodiscard]] uint8_t* AllocateReply(std::size_t bytes) override;

@@ -42,6 +42,8 @@ struct Status {
   std::string message;
   // A serialized google.rpc.Status for the trailer grpc-status-details-bin, or empty.
   std::string details;
+  // For the trailer grpc-retry-pushback-ms, of gRPC's proposal A6: when to ask again. 0: none.
+  uint64_t retry_ms = 0;
 
   [[nodiscard]] bool ok() const { return code == Code::kOk; }
 };

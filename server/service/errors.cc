@@ -69,7 +69,15 @@ Status Full(std::string message) {
 rpc::Status ToCallStatus(const Status& error) {
   OBJPOOL_CHECK(error.code() >= 0 && error.code() < static_cast<int>(rpc::kCodes),
                 "a canonical code");
-  return {static_cast<rpc::Code>(error.code()), error.message(), error.SerializeAsString()};
+  rpc::Status status{static_cast<rpc::Code>(error.code()), error.message(),
+                     error.SerializeAsString()};
+  google::rpc::RetryInfo retry;
+  for (const auto& detail : error.details()) {
+    if (!detail.UnpackTo(&retry)) continue;
+    status.retry_ms = (static_cast<uint64_t>(retry.retry_delay().seconds()) * 1000) +
+                      (static_cast<uint64_t>(retry.retry_delay().nanos()) / 1'000'000);
+  }
+  return status;
 }
 
 void Violations::Add(std::string field, std::string rule) {
@@ -147,6 +155,32 @@ Status Overloaded(std::string_view pool, uint64_t retry_ms) {
   return status;
 }
 
+Status QuotaExceeded(const OverQuota& over) {
+  const bool too_often = over.retry_ms != 0;
+  const std::string of = std::string(over.identity) + " of pool " + std::string(over.pool);
+  const std::string handles = std::to_string(over.limits.handles);
+  const std::string calls = std::to_string(over.limits.calls_per_s);
+  const std::string what = too_often ? "more than its " + calls +
+                                           " calls a second, of which a quarter is "
+                                           "for renew and return"
+                                     : "holds or waits for " + std::to_string(over.has) +
+                                           " of its " + handles + " handles, and asked for " +
+                                           std::to_string(over.wanted) + " more";
+  Status status =
+      Make(rpc::Code::kResourceExhausted, "over the quota of " + of + ": " + what, "QUOTA_EXCEEDED",
+           {{"pool", std::string(over.pool)},
+            {"limit", too_often ? "calls_per_s" : "handles"},
+            {"max", too_often ? calls : handles}});
+  google::rpc::QuotaFailure failure;
+  auto* const violation = failure.add_violations();
+  violation->set_subject("pools/" + std::string(over.pool) + "/identities/" +
+                         std::string(over.identity));
+  violation->set_description(what);
+  status.add_details()->PackFrom(failure);
+  if (too_often) AddRetry(status, over.retry_ms);
+  return status;
+}
+
 Status TooManySessions() { return Full("the server has too many sessions already"); }
 
 Status TooManySessionGrants() {
@@ -167,8 +201,8 @@ Status SessionTakenOver() {
 
 Status RequestIdReused() {
   return Make(rpc::Code::kInvalidArgument,
-              "request_id was used for another request: pool, count, min_count, ttl, state and "
-              "holder must be the same when a request is repeated",
+              "request_id was used for another request: pool, count, min_count, ttl, state, "
+              "selector and holder must be the same when a request is repeated",
               "REQUEST_ID_REUSED");
 }
 

@@ -14,6 +14,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/lease/lease_table.h"
+#include "server/lease/quotas.h"
 #include "server/rpc/status.h"
 
 namespace objpool::server {
@@ -51,6 +52,16 @@ class Violations {
 [[nodiscard]] google::rpc::Status TooManySessions();
 [[nodiscard]] google::rpc::Status TooManySessionGrants();
 [[nodiscard]] google::rpc::Status TooManySessionWaits();
+// The client has, or has asked for, as much as it may.
+struct OverQuota {
+  std::string_view pool;
+  std::string_view identity;
+  lease::Quotas::Limits limits;
+  uint32_t wanted = 0;
+  uint32_t has = 0;
+  uint64_t retry_ms = 0;  // 0: too many handles; else it asked too often
+};
+[[nodiscard]] google::rpc::Status QuotaExceeded(const OverQuota& over);
 // No session has the token; the session goes on with another stream.
 [[nodiscard]] google::rpc::Status SessionUnknown();
 [[nodiscard]] google::rpc::Status SessionTakenOver();

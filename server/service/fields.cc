@@ -138,6 +138,7 @@ void SetValue(const NamedPool& pool, uint32_t handle, v1::Grant& grant) {
     grant.mutable_buffer()->set_size_bytes(pool.memory->size_bytes());
     grant.mutable_buffer()->set_numa_node(pool.memory->node(handle));
   }
+  SetLabels(pool, handle, grant);
 }
 
 }  // namespace objpool::server

@@ -53,7 +53,15 @@ void SetDuration(uint64_t ms, google::protobuf::Duration& duration);
 // The wall clock's now, and so many milliseconds.
 void SetTimeFromNow(uint64_t ms, google::protobuf::Timestamp& time);
 
-// What the handle stands for.
+// What the handle stands for, and what it is like.
 void SetValue(const NamedPool& pool, uint32_t handle, v1::Grant& grant);
+// Its labels, into a message that has some.
+template <typename Message>
+void SetLabels(const NamedPool& pool, Handle handle, Message& to) {
+  const lease::HandleClasses& classes = pool.leases->classes();
+  if (classes.count() == 1 && classes.LabelsOf(0).empty()) return;
+  const lease::Labels& labels = classes.LabelsOf(classes.ClassOf(handle));
+  to.mutable_labels()->insert(labels.begin(), labels.end());
+}
 
 }  // namespace objpool::server

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "server/service/fields.h"
+#include "server/service/identity.h"
+#include "server/service/lease_request.h"
 
 namespace objpool::server {
 namespace {
@@ -18,7 +20,6 @@ using lease::GrantRef;
 using lease::kMaxBatch;
 using lease::Verdict;
 
-constexpr std::size_t kMaxRequestIdBytes = 64;
 constexpr const char* kService = "objpool.v1.LeaseService";
 
 GrantRef ToRef(const v1::GrantRef& ref) { return {ref.handle(), ref.fence(), ref.key()}; }
@@ -57,52 +58,6 @@ Status Answer(const NamedPool& pool, std::span<const GrantRef> refs,
   return {};
 }
 
-// The checked numbers of a LeaseRequest.
-struct Counts {
-  uint32_t count;
-  uint32_t min_count;
-};
-
-Counts ReadCounts(const v1::LeaseRequest& request, const NamedPool& pool, Violations& bad) {
-  const uint32_t count = request.count() == 0 ? 1 : request.count();
-  const uint32_t min_count = request.min_count() == 0 ? count : request.min_count();
-  if (count > kMaxBatch) {
-    bad.Add("count", OutOfRange(1, kMaxBatch, count));
-  } else if (count > pool.capacity()) {
-    bad.Add("count", "must be at most the pool's capacity " + std::to_string(pool.capacity()) +
-                         ", got " + std::to_string(count));
-  }
-  if (min_count > count) bad.Add("min_count", OutOfRange(1, count, min_count));
-  return {count, min_count};
-}
-
-// 0 .. an hour; a part of a millisecond counts as a whole one.
-uint64_t MaxWaitMs(const v1::LeaseRequest& request, Violations& bad) {
-  constexpr int64_t kMaxMs = 3'600'000;
-  const google::protobuf::Duration& wait = request.max_wait();
-  const bool valid = wait.seconds() >= 0 && wait.nanos() >= 0 && wait.nanos() < 1'000'000'000;
-  const int64_t seconds = std::min<int64_t>(wait.seconds(), kMaxMs);
-  const int64_t ms = (seconds * 1000) + ((int64_t{wait.nanos()} + 999'999) / 1'000'000);
-  if (valid && ms <= kMaxMs) return static_cast<uint64_t>(ms);
-  bad.Add("max_wait", "must be 0s .. 3600s, got " + std::to_string(wait.seconds()) + "s and " +
-                          std::to_string(wait.nanos()) + "ns");
-  return 0;
-}
-
-bool WantsDirty(const v1::LeaseRequest& request, Violations& bad) {
-  switch (request.state()) {
-    case v1::HANDLE_STATE_UNSPECIFIED:
-    case v1::HANDLE_STATE_FREE:
-      return false;
-    case v1::HANDLE_STATE_DIRTY:
-      return true;
-    default:
-      bad.Add("state", "must be HANDLE_STATE_FREE or HANDLE_STATE_DIRTY, got " +
-                           std::to_string(request.state()));
-      return false;
-  }
-}
-
 // How the items of a Return come back; empty when all are clean.
 std::span<const Disposition> ReadDispositions(const v1::ReturnRequest& request,
                                               std::array<Disposition, kMaxBatch>& room,
@@ -131,14 +86,6 @@ std::span<const Disposition> ReadDispositions(const v1::ReturnRequest& request,
   return std::span(room).first(all_clean ? 0 : static_cast<std::size_t>(request.items_size()));
 }
 
-// What makes two requests the same, but for their id: all that the grants depend on.
-std::string ContentOf(const LeaseWaiting::Wish& wish, const std::string& holder) {
-  const lease::Waiter& want = wish.waiter;
-  return wish.pool.spec.name + "/" + std::to_string(want.count) + "/" +
-         std::to_string(want.min_count) + "/" + std::to_string(want.ttl_ms) +
-         (want.dirty ? "/d/" : "/") + holder;
-}
-
 }  // namespace
 
 std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseRequest& request,
@@ -146,19 +93,9 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   Status error;
   NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
   if (pool == nullptr) return error;
+  LeaseWaiting::Wish wish{.pool = *pool, .waiter = {}, .max_wait_ms = 0, .request = {}};
   Violations bad;
-  const auto [count, min_count] = ReadCounts(request, *pool, bad);
-  const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, bad);
-  CheckHolder(request.holder(), bad);
-  const uint64_t max_wait_ms = MaxWaitMs(request, bad);
-  if (request.priority() >= lease::kPriorities) {
-    bad.Add("priority", OutOfRange(0, lease::kPriorities - 1, request.priority()));
-  }
-  const bool dirty = WantsDirty(request, bad);
-  if (request.request_id().size() > kMaxRequestIdBytes) {
-    bad.Add("request_id", "must be at most " + std::to_string(kMaxRequestIdBytes) + " bytes, got " +
-                              std::to_string(request.request_id().size()));
-  }
+  ReadLease(request, wish, bad);
   if (!bad.empty()) return bad.ToError();
   if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
   if (pool->leases->draining()) return PoolDraining(pool->spec.name);
@@ -168,12 +105,6 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
     return RestartGrace(pool->spec.name, left_ms);
   }
 
-  LeaseWaiting::Wish wish{.pool = *pool, .waiter = {}, .max_wait_ms = max_wait_ms, .request = {}};
-  wish.waiter.count = count;
-  wish.waiter.min_count = min_count;
-  wish.waiter.ttl_ms = ttl_ms;
-  wish.waiter.priority = request.priority();
-  wish.waiter.dirty = dirty;
   if (request.request_id().empty()) return LeaseNow(info, wish, request.holder(), reply);
   wish.request =
       lease::HashRequest(secret_, request.request_id(), ContentOf(wish, request.holder()));
@@ -237,7 +168,9 @@ bool LeaseService::LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& 
                                .ttl_ms = want.ttl_ms,
                                .holder = want.holder,
                                .dirty = want.dirty,
-                               .request = *wish.request},
+                               .request = *wish.request,
+                               .classes = want.classes,
+                               .near_node = want.near_node},
                               info.now, std::span(refs).first(want.count - there));
   const auto more = std::span(refs).first(granted);
   grants.insert(grants.end(), more.begin(), more.end());
@@ -245,8 +178,31 @@ bool LeaseService::LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& 
   return granted != 0;
 }
 
+// Within the quota of who asks: what fits of it is reserved.
+Status LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const {
+  lease::Quotas& quotas = wish.pool.leases->quotas();
+  if (!quotas.limited()) return {};
+  lease::Waiter& want = wish.waiter;
+  const std::string identity = IdentityOf(info);
+  const lease::Quotas::Admission admission =
+      quotas.Admit(HashIdentity(secret_, identity), want.min_count, want.count, info.now);
+  if (admission.count != 0) {
+    want.count = admission.count;
+    want.tenant = admission.tenant;
+    return {};
+  }
+  wish.pool.leases->CountOverQuota(info.worker);
+  return QuotaExceeded({.pool = wish.pool.spec.name,
+                        .identity = identity,
+                        .limits = quotas.limits(),
+                        .wanted = want.min_count,
+                        .has = admission.has,
+                        .retry_ms = admission.retry_ms});
+}
+
 std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting::Wish& wish,
                                              const std::string& holder, v1::LeaseResponse& reply) {
+  if (Status refusal = Admit(info, wish); refusal.code() != 0) return refusal;
   lease::LeasePool& pool = *wish.pool.leases;
   const lease::Waiter& want = wish.waiter;
   std::array<GrantRef, kMaxBatch> refs;
@@ -255,9 +211,15 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
                                        .ttl_ms = want.ttl_ms,
                                        .holder = holder,
                                        .dirty = want.dirty,
-                                       .request = want.request},
+                                       .request = want.request,
+                                       .classes = want.classes,
+                                       .near_node = want.near_node,
+                                       .tenant = want.tenant},
                                       info.now, std::span(refs).first(want.count));
+  const lease::Tenant tenant = want.tenant;
+  const uint32_t not_granted = want.count - granted;
   if (granted != 0) {
+    pool.quotas().Release(tenant, not_granted);
     if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(wish.pool);
     const auto grants = std::span(refs).first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
@@ -267,12 +229,21 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
   const std::string& name = wish.pool.spec.name;
   const uint64_t retry_ms = pool.EstimateRetryMs(want.min_count, info.now);
   if (wish.max_wait_ms == 0) {
+    pool.quotas().Release(tenant, not_granted);
     pool.CountExhausted(info.worker);
     return PoolExhausted(name, want.min_count, retry_ms);
   }
   wish.waiter.holder = holder;  // copied for those who wait only
   if (waiting_.Begin(info, std::move(wish))) return std::nullopt;
+  pool.quotas().Release(tenant, not_granted);
   return Overloaded(name, retry_ms);
+}
+
+// Renewals and returns count, and are not refused.
+void LeaseService::CountCall(const CallInfo& info, const NamedPool& pool) const {
+  lease::Quotas& quotas = pool.leases->quotas();
+  if (quotas.limits().calls_per_s == 0) return;
+  quotas.CountCall(HashIdentity(secret_, IdentityOf(info)), info.now);
 }
 
 Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& request,
@@ -294,6 +265,7 @@ Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& reque
   const auto as = ReadDispositions(request, dispositions, bad);
   if (!bad.empty()) return bad.ToError();
 
+  CountCall(info, *pool);
   std::array<Verdict, kMaxBatch> verdicts;
   const auto out = std::span(verdicts).first(refs.size());
   pool->leases->Return(info.worker, refs, info.now, out, as);
@@ -318,6 +290,7 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
   if (!bad.empty()) return bad.ToError();
   if (pool->spec.on_disk && disk_.failed()) return DiskFailed(disk_.why());
 
+  CountCall(info, *pool);
   std::array<Verdict, kMaxBatch> verdicts;
   const auto out = std::span(verdicts).first(refs.size());
   pool->leases->Renew(info.worker, refs, ttl_ms, info.now, out);

@@ -64,6 +64,8 @@ class LeaseService {
                                                               v1::LeaseResponse& reply);
   [[nodiscard]] bool LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& wish,
                                   std::vector<lease::GrantRef>& grants);
+  [[nodiscard]] google::rpc::Status Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const;
+  void CountCall(const CallInfo& info, const NamedPool& pool) const;
   [[nodiscard]] std::optional<google::rpc::Status> LeaseNow(const CallInfo& info,
                                                             LeaseWaiting::Wish& wish,
                                                             const std::string& holder,

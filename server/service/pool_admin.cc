@@ -66,6 +66,11 @@ Status PoolService::UpdatePool(const CallInfo& /*info*/, const v1::UpdatePoolReq
   *wanted.mutable_ttl_max() = request.has_ttl_max() ? request.ttl_max() : now_ms(pool->ttl_max_ms);
   *wanted.mutable_reuse_delay() =
       request.has_reuse_delay() ? request.reuse_delay() : now_ms(pool->reuse_delay_ms);
+  lease::Quotas& quotas = pool->leases->quotas();
+  config::v1::Quota& quota = *wanted.mutable_quota_per_identity();
+  quota.set_handles(quotas.limits().handles);
+  quota.set_calls_per_s(quotas.limits().calls_per_s);
+  if (request.has_quota_per_identity()) quota = request.quota_per_identity();
   ConfigErrors errors;
   const PoolSpec spec = CheckPool(wanted, has_state_dir_, "", errors);
   if (!errors.empty()) return ToError(errors);
@@ -75,6 +80,7 @@ Status PoolService::UpdatePool(const CallInfo& /*info*/, const v1::UpdatePoolReq
   pool->ttl_max_ms.store(spec.ttl_max_ms, std::memory_order_relaxed);
   pool->reuse_delay_ms.store(spec.reuse_delay_ms, std::memory_order_relaxed);
   pool->leases->SetRest(spec.reuse_delay_ms);
+  quotas.SetLimits(spec.quota);
   DescribePool(*pool, *reply.mutable_pool());
   return {};
 }

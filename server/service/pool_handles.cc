@@ -45,6 +45,7 @@ void DescribeHandle(const NamedPool& pool, Handle handle, v1::PoolHandle& to) {
   to.set_for_cleaning(view.for_cleaning);
   to.set_to_be_quarantined(view.leased && pool.leases->IsCondemned(handle));
   to.set_fence(view.fence);
+  SetLabels(pool, handle, to);
 }
 
 // The pool and the handle that a request names; null, with the error.

@@ -7,17 +7,6 @@
 namespace objpool::server {
 namespace {
 
-uint32_t CapacityOf(const PoolSpec& spec) {
-  struct {
-    uint32_t operator()(const IdsSpec& ids) const { return ids.count; }
-    uint32_t operator()(const LabelsSpec& labels) const {
-      return static_cast<uint32_t>(labels.labels.size());
-    }
-    uint32_t operator()(const BuffersSpec& buffers) const { return buffers.count; }
-  } count;
-  return std::visit(count, spec.kind);
-}
-
 // What grants of the pool mean, in full: a file of one meaning is of no use to another.
 std::string Describe(const PoolSpec& spec) {
   struct {
@@ -93,6 +82,8 @@ std::unique_ptr<NamedPool> PoolMaker::Make(const PoolSpec& spec, lease::BootMs n
   options.max_waiters = spec.max_waiters;
   options.rest_ms = spec.reuse_delay_ms;
   options.dirty_unless_returned = spec.dirty_unless_returned;
+  options.labels = spec.handle_labels;
+  options.quota = spec.quota;
   options.pool.slots = options_.slots;
   options.pool.capacity = CapacityOf(spec);
   options.pool.return_home = buffers != nullptr;

@@ -50,7 +50,7 @@ void SetSteals(const SlotStats::ByDistance& counts, v1::StealsByDistance& to) {
   to.set_remote_node(counts[static_cast<std::size_t>(StealDistance::kRemoteNode)]);
 }
 
-void DescribeSlot(const Pool& pool, SlotId slot, v1::SlotStats& to) {
+void DescribeSlot(const lease::FreeHandles& pool, SlotId slot, v1::SlotStats& to) {
   const SlotStats stats = pool.Stats(slot);
   const Cpu& cpu = pool.slots().owner(slot);
   to.set_worker(slot);
@@ -80,6 +80,10 @@ void DescribePool(const NamedPool& pool, v1::Pool& to) {
   to.set_quarantined(census.quarantined);
   to.set_state(StateOf(pool));
   to.set_waiters(pool.leases->LookAtWaiting().waiters);
+  if (const auto quota = pool.leases->quotas().limits(); quota != lease::Quotas::Limits{}) {
+    to.mutable_quota_per_identity()->set_handles(quota.handles);
+    to.mutable_quota_per_identity()->set_calls_per_s(quota.calls_per_s);
+  }
   to.set_durability(ToMessage(pool.spec).durability());
   SetDuration(pool.ttl_min_ms.load(std::memory_order_relaxed), *to.mutable_ttl_min());
   SetDuration(pool.ttl_default_ms.load(std::memory_order_relaxed), *to.mutable_ttl_default());
@@ -124,7 +128,7 @@ Status PoolService::GetPoolStats(const CallInfo& /*info*/, const v1::GetPoolStat
   Status error;
   const NamedPool* const named = FindPool(pools_, "name", request.name(), error);
   if (named == nullptr) return error;
-  const Pool& pool = named->leases->pool();
+  const lease::FreeHandles& pool = named->leases->pool();
   reply.set_capacity(pool.capacity());
   for (SlotId slot = 0; slot < pool.slots().slots(); ++slot) {
     DescribeSlot(pool, slot, *reply.add_slots());

@@ -108,8 +108,12 @@ std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, le
   if (request.holder().empty()) request.set_holder(session_->holder);
   v1::LeaseResponse& reply = *answer.mutable_lease();
   uint64_t ticket = 0;
-  const CallInfo info{
-      .worker = worker_, .now = now, .call = nullptr, .asker = &asker, .ticket = &ticket};
+  const CallInfo info{.worker = worker_,
+                      .now = now,
+                      .call = nullptr,
+                      .asker = &asker,
+                      .ticket = &ticket,
+                      .peer = peer_};
   const std::optional<Status> error = service_.leases().Lease(info, request, reply);
   ticket_ = std::max(ticket_, ticket);
   if (!error) return wanted;
@@ -164,7 +168,7 @@ std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& req
                                        lease::BootMs now) {
   v1::SessionAnswer answer = AnswerTo(id);
   v1::ReturnResponse& reply = *answer.mutable_give_back();
-  const CallInfo info{.worker = worker_, .now = now};
+  const CallInfo info{.worker = worker_, .now = now, .peer = peer_};
   const Status error = service_.leases().Return(info, request, reply);
   const NamedPool* const pool = service_.pools().Find(request.pool());
   if (error.code() == 0 && pool != nullptr) {
@@ -185,7 +189,7 @@ std::size_t SessionStream::ServeRenew(uint64_t id, const v1::RenewRequest& reque
   v1::SessionAnswer answer = AnswerTo(id);
   v1::RenewResponse& reply = *answer.mutable_renew();
   uint64_t ticket = 0;
-  const CallInfo info{.worker = worker_, .now = now, .ticket = &ticket};
+  const CallInfo info{.worker = worker_, .now = now, .ticket = &ticket, .peer = peer_};
   const Status error = service_.leases().Renew(info, request, reply);
   ticket_ = std::max(ticket_, ticket);
   const NamedPool* const pool = service_.pools().Find(request.pool());

@@ -27,6 +27,7 @@ constexpr int kKeptOperations = 16;
 SessionStream::SessionStream(SessionService& service, rpc::StreamCall& call)
     : service_(service),
       call_(call),
+      peer_(call.peer()),
       worker_(call.worker()),
       line_(std::make_shared<Line>(Line{.stream = this})) {}
 

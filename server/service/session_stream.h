@@ -134,6 +134,7 @@ class SessionStream final : public rpc::StreamHandler {
 
   SessionService& service_;
   rpc::StreamCall& call_;
+  const std::string peer_;
   const uint32_t worker_;
   const rpc::BootNs began_at_ = rpc::BootNow();
   State state_ = State::kNew;

@@ -27,6 +27,8 @@ struct CallInfo {
   std::unique_ptr<LeaseAsker>* asker = nullptr;
   // Where to put the ticket of DiskAnswers that the answer has to wait for.
   uint64_t* ticket = nullptr;
+  // In place of the call's, where there is no call.
+  std::string_view peer = {};
 };
 
 inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite& reply) {

@@ -73,10 +73,11 @@ void Checker::Changed(const void* cell) {
 }
 
 void Checker::SetView(PoolModel& pool, HandleModel& model, const HandleView& now) {
+  const auto handle = static_cast<uint64_t>(&model - pool.handles.data());
   const auto count = [&](const HandleView& view, uint64_t change) {
     if (view.leased) return;
-    if (view.place == Place::kFree) pool.available[0] += change;
-    if (view.place == Place::kDirty) pool.available[1] += change;
+    if (view.place == Place::kFree) pool.available[0][pool.options.ClassOf(handle)] += change;
+    if (view.place == Place::kDirty) pool.available[1][pool.options.ClassOf(handle)] += change;
   };
   count(model.view, ~uint64_t{0});
   model.view = now;

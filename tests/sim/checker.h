@@ -28,7 +28,14 @@ struct PoolOptions {
   uint64_t ttl_max_ms = 0;
   uint64_t rest_ms = 0;
   bool dirty_unless_returned = false;
+  // Its handles are of so many classes, in turn, so many of one and then of the next.
+  uint32_t classes = 1;
+  uint32_t stripe = 1;
+  [[nodiscard]] uint32_t ClassOf(uint64_t handle) const {
+    return static_cast<uint32_t>(handle / stripe % classes);
+  }
 };
+inline constexpr uint32_t kMostClasses = 4;
 
 class Checker : public Watcher {
  public:
@@ -111,7 +118,15 @@ class Checker : public Watcher {
     const lease::LeasePool* leases = nullptr;
     const std::byte* words = nullptr;
     std::vector<HandleModel> handles;
-    std::array<uint64_t, 2> available{};  // free ones, dirty ones
+    // Free ones, dirty ones, by class.
+    std::array<std::array<uint64_t, kMostClasses>, 2> available{};
+    [[nodiscard]] uint64_t Available(bool dirty, uint64_t of) const {
+      uint64_t sum = 0;
+      for (uint32_t c = 0; c < kMostClasses; ++c) {
+        sum += (of >> c & 1) != 0 ? available[dirty ? 1 : 0][c] : 0;
+      }
+      return sum;
+    }
     bool draining = false;
     std::vector<Waiting*> waiting;
     uint64_t granted = 0, recovered = 0, returned = 0, expired = 0, revoked = 0, renewed = 0;
@@ -143,6 +158,7 @@ class Checker : public Watcher {
   void TakeMade(Operation& op, std::span<const lease::GrantRef> refs, uint64_t ttl_ms,
                 const std::string& holder);
   void CheckOrder(const PoolModel& pool, const Waiting& served);
+  void CheckClasses(const PoolModel& pool, std::span<const lease::GrantRef> refs, uint64_t wanted);
 
   // checker_rest.cc: at rest, and over restarts.
   void Compare(PoolModel& pool, Handle handle, const lease::HandleView& found, bool power_cut);

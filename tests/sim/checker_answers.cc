@@ -31,7 +31,17 @@ uint64_t HandsOf(const Operation& op) {
   }
 }
 
-bool WaitsFor(const Waiting& waiting, bool dirty) { return waiting.dirty == dirty; }
+// Whether it may want what the other one does.
+bool WaitsFor(const Waiting& waiting, bool dirty, uint64_t classes) {
+  return waiting.dirty == dirty && (waiting.of_classes & classes) != 0;
+}
+
+// The classes of what was given.
+uint64_t ClassesOf(const PoolOptions& pool, std::span<const lease::GrantRef> refs) {
+  uint64_t classes = 0;
+  for (const lease::GrantRef& ref : refs) classes |= uint64_t{1} << pool.ClassOf(ref.handle);
+  return classes;
+}
 
 }  // namespace
 
@@ -59,9 +69,10 @@ void Checker::Begin(Operation& op) {
   running_[op.worker] = &op;
   op.in_grace = pool.leases->GraceLeftMs(op.now) != 0;
   op.was_draining = op.saw_drain = pool.draining;
-  op.others_waited = std::ranges::any_of(
-      pool.waiting, [&](const Waiting* waiting) { return WaitsFor(*waiting, op.dirty); });
-  op.fewest = op.had = pool.available[op.dirty ? 1 : 0];
+  op.others_waited = std::ranges::any_of(pool.waiting, [&](const Waiting* waiting) {
+    return WaitsFor(*waiting, op.dirty, op.of_classes);
+  });
+  op.fewest = op.had = pool.Available(op.dirty, op.of_classes);
   if (op.handle < pool.handles.size()) {
     HandleModel& model = pool.handles[op.handle];
     op.found = model.view;
@@ -81,7 +92,7 @@ void Checker::NoteState(uint32_t pool) {
 }
 
 void Checker::NoteOne(Operation& op) {
-  op.fewest = std::min(op.fewest, pools_[op.pool].available[op.dirty ? 1 : 0]);
+  op.fewest = std::min(op.fewest, pools_[op.pool].Available(op.dirty, op.of_classes));
   for (std::size_t i = 0; i < op.right.size(); ++i) op.right[i] |= RightNow(op, i);
 }
 
@@ -189,8 +200,10 @@ void Checker::Answered(Operation& op) {
     CheckEmpty(pool, op);
     return;
   }
+  CheckClasses(pool, op.out, op.of_classes);
+  const uint64_t given = ClassesOf(pool.options, op.out);
   const auto overtaken = std::ranges::find_if(pool.waiting, [&](const Waiting* waiting) {
-    return WaitsFor(*waiting, op.dirty) && !waiting->stopping && waiting->settled != 0 &&
+    return WaitsFor(*waiting, op.dirty, given) && !waiting->stopping && waiting->settled != 0 &&
            waiting->settled < op.serial;
   });
   const bool too_few = op.out.size() < op.min_count || op.out.size() > op.count;
@@ -303,7 +316,7 @@ void Checker::BeginWait(Waiting& waiting) {
   waiting.began = ++serial_;
   pools_[waiting.pool].waiting.push_back(&waiting);
   for (Operation* const op : running_) {
-    if (op != nullptr && op->pool == waiting.pool && op->dirty == waiting.dirty) {
+    if (op != nullptr && op->pool == waiting.pool && WaitsFor(waiting, op->dirty, op->of_classes)) {
       op->others_waited = true;
     }
   }
@@ -317,11 +330,18 @@ void Checker::EndWait(Waiting& waiting, bool queued) {
   waiting.queued = false;
 }
 
-// Whether nobody was before it for certain.
+void Checker::CheckClasses(const PoolModel& pool, std::span<const lease::GrantRef> refs,
+                           uint64_t wanted) {
+  if ((ClassesOf(pool.options, refs) & ~wanted) == 0) return;
+  Fail(pool.options.name + ": a handle is given to who wanted others");
+}
+
+// Whether nobody was before it for certain who wanted what it got.
 void Checker::CheckOrder(const PoolModel& pool, const Waiting& served) {
+  const uint64_t given = ClassesOf(pool.options, served.grants);
   for (const Waiting* const other : pool.waiting) {
     if (other == &served || other->stopping || other->settled == 0) continue;
-    if (!WaitsFor(*other, served.dirty) || other->priority < served.priority) continue;
+    if (!WaitsFor(*other, served.dirty, given) || other->priority < served.priority) continue;
     if (other->priority == served.priority && other->settled > served.began) continue;
     Fail(pool.options.name + ": waiter " + std::to_string(served.number) + " is served before " +
          std::to_string(other->number));
@@ -332,6 +352,7 @@ void Checker::Served(Waiting& waiting) {
   PoolModel& pool = pools_[waiting.pool];
   Operation& op = *running_[fibers_.running()];
   if (!waiting.queued) Fail(pool.options.name + ": who does not wait is served");
+  CheckClasses(pool, waiting.grants, waiting.of_classes);
   CheckOrder(pool, waiting);
   std::erase(pool.waiting, &waiting);
   waiting.queued = false;

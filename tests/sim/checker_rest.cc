@@ -69,7 +69,7 @@ void Checker::Started(uint32_t index, const Serving& serving, bool after_power_c
   pool.leases = serving.leases;
   pool.words = serving.records;
   pool.granted = pool.returned = pool.expired = pool.revoked = pool.renewed = pool.recovered = 0;
-  pool.available.fill(0);
+  pool.available = {};
   for (Handle handle = 0; handle < pool.handles.size() && !failed(); ++handle) {
     HandleModel& model = pool.handles[handle];
     const HandleView found = pool.leases->See(handle);
@@ -78,7 +78,7 @@ void Checker::Started(uint32_t index, const Serving& serving, bool after_power_c
     if (found.leased) {
       ++pool.recovered;
     } else if (found.place == Place::kFree || found.place == Place::kDirty) {
-      ++pool.available[found.place == Place::kFree ? 0 : 1];
+      ++pool.available[found.place == Place::kFree ? 0 : 1][pool.options.ClassOf(handle)];
     }
   }
 }
@@ -130,8 +130,22 @@ void Checker::CheckWaiting(const PoolModel& pool, lease::BootMs now) {
     Fail(pool.options.name + ": another number waits than it should");
   }
   if (pool.draining || pool.leases->GraceLeftMs(now) != 0) return;
+  // One that certainly is behind nobody who wants the same is served as soon as it can be.
+  for (const Waiting* const waiting : pool.waiting) {
+    const bool behind = std::ranges::any_of(pool.waiting, [&](const Waiting* other) {
+      const bool later = other->priority < waiting->priority ||
+                         (other->priority == waiting->priority && waiting->settled < other->began);
+      return other != waiting && other->dirty == waiting->dirty && !later &&
+             (other->of_classes & waiting->of_classes) != 0;
+    });
+    const uint64_t available = pool.Available(waiting->dirty, waiting->of_classes);
+    if (behind || waiting->min_count > available) continue;
+    Fail(pool.options.name + ": waiter " + std::to_string(waiting->number) +
+         " is forgotten, with " + std::to_string(available) +
+         (waiting->dirty ? " dirty" : " free"));
+  }
+  // Of those who may be first, each can be served: then one was forgotten.
   for (const bool dirty : {false, true}) {
-    // Of those who may be first, each can be served: then one was forgotten.
     bool some = false;
     bool all = true;
     for (const Waiting* const waiting : pool.waiting) {
@@ -142,12 +156,9 @@ void Checker::CheckWaiting(const PoolModel& pool, lease::BootMs now) {
       });
       if (waiting->dirty != dirty || behind) continue;
       some = true;
-      all = all && waiting->min_count <= pool.available[dirty ? 1 : 0];
+      all = all && waiting->min_count <= pool.Available(dirty, waiting->of_classes);
     }
-    if (some && all) {
-      Fail(pool.options.name + ": who waits is forgotten, with " +
-           std::to_string(pool.available[dirty ? 1 : 0]) + (dirty ? " dirty" : " free"));
-    }
+    if (some && all) Fail(pool.options.name + ": who waits is forgotten");
   }
 }
 

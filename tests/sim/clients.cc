@@ -53,6 +53,23 @@ Kind World::DrawKind(Random& random) const {
   return static_cast<Kind>(kind);
 }
 
+PoolOptions World::DrawPool(Random& random, uint64_t number) {
+  PoolOptions pool;
+  pool.name = "pool" + std::to_string(number);
+  // Mostly few, so that they are scarce; beyond a block of the table now and then.
+  pool.capacity = static_cast<uint32_t>(random.OneIn(24)  ? random.Between(257, 600)
+                                        : random.OneIn(2) ? random.Between(1, 4)
+                                                          : random.Between(1, 40));
+  pool.ttl_max_ms = random.OneIn(3) ? random.Between(1, 20) : random.Between(100, 60'000);
+  pool.rest_ms = random.OneIn(2) ? random.Between(1, 2'000) : 0;
+  pool.dirty_unless_returned = random.OneIn(3);
+  pool.stripe = static_cast<uint32_t>(random.Between(1, 5));
+  const uint32_t stripes = (pool.capacity + pool.stripe - 1) / pool.stripe;
+  pool.classes = std::min<uint32_t>(
+      stripes, random.OneIn(2) ? 1 : static_cast<uint32_t>(random.Between(2, kMostClasses)));
+  return pool;
+}
+
 // For some workers one each, or some.
 void World::Plan(Random& random) {
   for (std::vector<Operation>& plan : plans_) plan.clear();
@@ -124,6 +141,8 @@ void World::DrawLease(Random& random, Operation& op) {
     if (random.OneIn(6)) ++op.ttl_ms;
     return;
   }
+  const uint64_t classes = (uint64_t{1} << pools_[op.pool].classes) - 1;
+  op.of_classes = random.OneIn(3) ? classes : random.Between(1, classes);
   const uint32_t capacity = std::min(pools_[op.pool].capacity, lease::kMaxBatch);
   const uint64_t most = random.OneIn(8) ? capacity : std::min(capacity, 1 + capacity / 3);
   op.count = static_cast<uint32_t>(random.OneIn(2) ? 1 : random.Between(1, most));

@@ -19,8 +19,9 @@ names=()
 sources=(tests/sim/{checker,checker_answers,checker_rest,clients,disk,fibers,minimize,secrets}.cc
   tests/sim/{serve,sim_main,world}.cc
   pool/{mapped_memory,pool,pool_batch,pool_pop,pool_push,slot_map,topology}.cc
-  server/lease/{grant_key,lease_pool,lease_pool_places,lease_pool_wait,lease_table}.cc
-  server/lease/{lease_table_query,request_memory,wait_queue}.cc
+  server/lease/{free_handles,grant_key,handle_classes,lease_pool,lease_pool_places}.cc
+  server/lease/{lease_pool_wait,lease_table,lease_table_query,quotas,request_memory}.cc
+  server/lease/wait_queue.cc
   server/store/{checksum,pool_file,state_dir}.cc)
 
 object_of() { echo "${1//\//_}.o"; }
@@ -69,6 +70,8 @@ pool() { mutant "$1" server/lease/lease_pool.cc "$2"; }
 places() { mutant "$1" server/lease/lease_pool_places.cc "$2"; }
 waits() { mutant "$1" server/lease/lease_pool_wait.cc "$2"; }
 queue() { mutant "$1" server/lease/wait_queue.cc "$2"; }
+free() { mutant "$1" server/lease/free_handles.cc "$2"; }
+classes() { mutant "$1" server/lease/handle_classes.cc "$2"; }
 memory() { mutant "$1" server/lease/request_memory.cc "$2"; }
 file() { mutant "$1" server/store/pool_file.cc "$2"; }
 state() { mutant "$1" server/store/state_dir.cc "$2"; }
@@ -111,11 +114,21 @@ table attach_does_not_mark '/::Attach\(/,/^}/s/marks_\[handle \/ kBlock\]\.store
 waits waiter_forgotten 's/if \(SomebodyWaits\(\)\) Serve\(worker, now\);//'
 waits waiter_does_not_look '/^bool LeasePool::Wait/,/^}/s/^  Serve\(worker, now\);//'
 waits next_one_not_served '/::StopWaiting/,/^}/s/^  Serve\(worker, now\);//'
-waits waiting_not_counted_down '/::ServeFrom/,/^}/s/.*waiting_\.fetch_sub.*//'
+waits waiting_not_told '/::ServeFrom/,/^}/s/TellWaiting\(\);//'
 waits too_few_are_enough 's/\.min_count = waiter->min_count/.min_count = 1/'
-pool newcomer_overtakes 's/return behind_others \? 0 : /return /'
-queue lowest_priority_first 's/lines_\.rbegin/lines_.begin/;s/lines_\.rend/lines_.end/'
-queue last_come_first_served '/^Waiter\* WaitQueue::front/,/^}/s/return line->first/return line->last/'
+pool newcomer_overtakes 's/return Take\(worker, Without\(wanted, wish\), now, out\);/return Take(worker, wish, now, out);/'
+queue lowest_priority_first 's/lines\.rbegin/lines.begin/;s/lines\.rend/lines.end/'
+queue last_come_first_served '/^Waiter\* WaitQueue::FirstOf/,/^}/s/return line->first/return line->last/'
+
+# Who wants what.
+waits claims_nothing 's/claimed \|= waiter->classes;/claimed |= kAllClasses;/'
+waits takes_what_is_claimed 's/waiter->classes \& ~claimed/waiter->classes/'
+queue kinds_in_any_order 's/const bool ahead = .*/const bool ahead = next == nullptr ||/;s/first->number_ < next->number_/false/'
+queue served_by_number_alone 's/first->priority > next->priority/false/;s/first->priority == next->priority/true/'
+free holder_not_waited_for 's/return of_\.holding_\.load.*/return false;/'
+free pushes_not_looked_at 's/\&\& Pushes\(classes\) == before//'
+free wrong_class 's/pools_\[classes_\.ClassOf\(handle\)\]->Push/pools_[0]->Push/'
+classes class_of_neighbour 's/std::prev\(behind\)->id/segments_.front().id/'
 places dirty_waiter_forgotten '/::AddDirty/,/^}/s/.*ServeFrom.*//'
 
 # Where handles are.

@@ -50,6 +50,7 @@ struct Operation {
   uint32_t min_count = 1;
   uint64_t ttl_ms = 1;  // Renew too
   bool dirty = false;
+  uint64_t of_classes = 1;  // as bits, by PoolOptions::ClassOf
   bool waits = false;
   uint32_t priority = 0;
   std::string holder{};
@@ -106,6 +107,7 @@ struct Grant {
 struct Waiting : lease::Waiter {
   uint32_t number = 0;
   uint32_t pool = 0;
+  uint64_t of_classes = 1;
   std::optional<Request> request{};
   bool queued = false;    // Wait has begun and it was neither served nor taken out
   bool stopping = false;  // somebody is taking it out

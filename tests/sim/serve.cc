@@ -1,5 +1,6 @@
 // World: how a server does what is wanted, on a worker's fiber; as server/service does it.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "tests/sim/world.h"
@@ -17,7 +18,8 @@ constexpr std::size_t kMostMoments = 12;
 
 lease::RequestHash Hash(const Operation& op) {
   const std::string content = std::to_string(op.pool) + "/" + std::to_string(op.count) + "/" +
-                              std::to_string(op.min_count) + "/" + std::to_string(op.ttl_ms);
+                              std::to_string(op.min_count) + "/" + std::to_string(op.ttl_ms) + "/" +
+                              std::to_string(op.of_classes);
   return lease::HashRequest(kRequestSecret, "r" + std::to_string(op.request->number), content);
 }
 
@@ -85,16 +87,28 @@ void World::Do(Operation& op) {
   }
 }
 
+// What the classes that are wanted are to the pool.
+lease::ClassMask World::Select(const Operation& op) const {
+  lease::SelectorTerm term{.key = "class", .rule = lease::SelectorTerm::Rule::kIn, .values = {}};
+  for (uint32_t c = 0; c < pools_[op.pool].classes; ++c) {
+    if ((op.of_classes >> c & 1) != 0) term.values.push_back(std::to_string(c));
+  }
+  return server_->pools[op.pool].leases->classes().Match(std::array{std::move(term)});
+}
+
 void World::Lease(Operation& op) {
   lease::LeasePool& pool = leases(op.pool);
   // The service refuses these at its door; others show that the pool does too.
   if (op.in_grace && (op.waits || op.request)) return;
   if (op.request && LeaseAgain(op)) return;
   op.out.resize(op.count);
-  const uint32_t count = pool.Lease(
-      op.worker,
-      {.min_count = op.min_count, .ttl_ms = op.ttl_ms, .holder = op.holder, .dirty = op.dirty},
-      op.now, op.out);
+  const uint32_t count = pool.Lease(op.worker,
+                                    {.min_count = op.min_count,
+                                     .ttl_ms = op.ttl_ms,
+                                     .holder = op.holder,
+                                     .dirty = op.dirty,
+                                     .classes = Select(op)},
+                                    op.now, op.out);
   op.out.resize(count);
   checker_.Answered(op);
   if (count != 0) {
@@ -164,6 +178,8 @@ void World::Wait(Operation& op) {
   waiting.ttl_ms = op.ttl_ms;
   waiting.holder = op.holder;
   waiting.dirty = op.dirty;
+  waiting.of_classes = op.of_classes;
+  waiting.classes = Select(op);
   waiting.priority = op.priority;
   waiting.number = next_waiting_++;
   waiting.pool = op.pool;
@@ -238,7 +254,8 @@ std::string World::Describe(const Operation& op) const {
                      pools_[op.pool].name;
   if (op.kind == Kind::kLease) {
     text += ", " + std::to_string(op.min_count) + " to " + std::to_string(op.count) +
-            (op.dirty ? " dirty" : "") + " for " + std::to_string(op.ttl_ms) + " ms" +
+            (op.dirty ? " dirty" : "") + " of classes " + std::to_string(op.of_classes) + " for " +
+            std::to_string(op.ttl_ms) + " ms" +
             (op.waits ? ", or waits with priority " + std::to_string(op.priority) : "");
     if (op.request) text += ", request " + std::to_string(op.request->number);
   }

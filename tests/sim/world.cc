@@ -56,15 +56,7 @@ void World::DrawOptions() {
   workers_ = static_cast<uint32_t>(random.Between(1, 3));
   const uint64_t pools = random.OneIn(2) ? 1 : random.Between(2, 3);
   for (uint64_t i = 0; i < pools; ++i) {
-    PoolOptions& pool = pools_.emplace_back();
-    pool.name = "pool" + std::to_string(i);
-    // Mostly few, so that they are scarce; beyond a block of the table now and then.
-    pool.capacity = static_cast<uint32_t>(random.OneIn(24)  ? random.Between(257, 600)
-                                          : random.OneIn(2) ? random.Between(1, 4)
-                                                            : random.Between(1, 40));
-    pool.ttl_max_ms = random.OneIn(3) ? random.Between(1, 20) : random.Between(100, 60'000);
-    pool.rest_ms = random.OneIn(2) ? random.Between(1, 2'000) : 0;
-    pool.dirty_unless_returned = random.OneIn(3);
+    pools_.push_back(DrawPool(random, i));
   }
   constexpr std::array<uint32_t, 5> kSwitches = {0, 64, 16, 6, 2};
   switch_one_in_ = kSwitches[random.Below(kSwitches.size())];
@@ -242,6 +234,11 @@ bool World::OpenPool(uint32_t index, std::string& why) {
   made.grace_until = pool.file->fresh() ? 0 : server_->state->GraceUntil(options.ttl_max_ms);
   made.rest_ms = options.rest_ms;
   made.dirty_unless_returned = options.dirty_unless_returned;
+  for (uint32_t at = 0; at < options.capacity; at += options.stripe) {
+    made.labels.push_back({.first = at,
+                           .last = std::min(at + options.stripe, options.capacity) - 1,
+                           .labels = {{"class", std::to_string(options.ClassOf(at))}}});
+  }
   made.on_served = [this](lease::Waiter& waiter) {
     auto& waiting = static_cast<Waiting&>(waiter);
     checker_.Served(waiting);

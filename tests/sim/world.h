@@ -104,6 +104,7 @@ class World {
   void Trace(const std::string& line);
 
   // clients.cc: what somebody may want.
+  [[nodiscard]] static PoolOptions DrawPool(Random& random, uint64_t number);
   void Plan(Random& random);
   void DrawWeights(Random& random);
   Kind DrawKind(Random& random) const;
@@ -117,6 +118,7 @@ class World {
   // serve.cc: how a server does it.
   void Work(uint32_t worker);
   void Do(Operation& op);
+  [[nodiscard]] lease::ClassMask Select(const Operation& op) const;
   void Lease(Operation& op);
   [[nodiscard]] bool LeaseAgain(Operation& op);
   void Wait(Operation& op);

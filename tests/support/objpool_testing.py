@@ -239,6 +239,8 @@ class Refusal:
         self.info = None
         self.violations = {}
         self.retry_ms = None
+        self.quotas = {}
+        self.pushback_ms = dict(error.trailing_metadata()).get("grpc-retry-pushback-ms")
         details = dict(error.trailing_metadata()).get("grpc-status-details-bin")
         for detail in status_pb2.Status.FromString(details or b"").details:
             self._read(detail)
@@ -248,12 +250,15 @@ class Refusal:
         info = error_details_pb2.ErrorInfo()
         bad = error_details_pb2.BadRequest()
         retry = error_details_pb2.RetryInfo()
+        quota = error_details_pb2.QuotaFailure()
         if detail.Unpack(info):
             self.info = info
         elif detail.Unpack(bad):
             self.violations = {v.field: v.description for v in bad.field_violations}
         elif detail.Unpack(retry):
             self.retry_ms = retry.retry_delay.ToMilliseconds()
+        elif detail.Unpack(quota):
+            self.quotas = {v.subject: v.description for v in quota.violations}
 
 
 @contextlib.contextmanager

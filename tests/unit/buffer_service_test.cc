@@ -31,6 +31,7 @@ class FakeStream final : public rpc::StreamCall {
     if (on_now) on_now(looks);
     return at;
   }
+  [[nodiscard]] std::string peer() const override { return "10.0.0.1"; }
   [[nodiscard]] bool Send(std::string_view message) override {
     if (full) return false;
     sent.emplace_back(message);
