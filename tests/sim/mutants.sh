@@ -120,13 +120,11 @@ pool newcomer_overtakes 's/return Take\(worker, Without\(wanted, wish\), now, ou
 queue lowest_priority_first 's/lines\.rbegin/lines.begin/;s/lines\.rend/lines.end/'
 queue last_come_first_served '/^Waiter\* WaitQueue::FirstOf/,/^}/s/return line->first/return line->last/'
 
-# Who wants what.
+# Who wants what. (That "none" is true of all classes is for free_handles_yield_test.)
 waits claims_nothing 's/claimed \|= waiter->classes;/claimed |= kAllClasses;/'
 waits takes_what_is_claimed 's/waiter->classes \& ~claimed/waiter->classes/'
 queue kinds_in_any_order 's/const bool ahead = .*/const bool ahead = next == nullptr ||/;s/first->number_ < next->number_/false/'
 queue served_by_number_alone 's/first->priority > next->priority/false/;s/first->priority == next->priority/true/'
-free holder_not_waited_for 's/return of_\.holding_\.load.*/return false;/'
-free pushes_not_looked_at 's/\&\& Pushes\(classes\) == before//'
 free wrong_class 's/pools_\[classes_\.ClassOf\(handle\)\]->Push/pools_[0]->Push/'
 classes class_of_neighbour 's/std::prev\(behind\)->id/segments_.front().id/'
 places dirty_waiter_forgotten '/::AddDirty/,/^}/s/.*ServeFrom.*//'
