@@ -6,6 +6,7 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
+#include <thread>
 #include <utility>
 
 namespace objpool::client {
@@ -32,25 +33,6 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
   return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-// The items of an answer, one for each ref. `results` is what the server sent for a call that went
-// well.
-template <typename Results, typename Read>
-std::vector<ItemResult> ItemsOf(const Error& call, std::size_t refs, const Results& results,
-                                Read read) {
-  std::vector<ItemResult> items(refs);
-  for (std::size_t i = 0; i < refs; ++i) {
-    if (!call.ok()) {
-      items[i].error = call;
-    } else if (static_cast<int>(i) >= results.size()) {
-      items[i].error.code = grpc::StatusCode::INTERNAL;
-      items[i].error.message = "the server's answer has no result for this one";
-    } else {
-      read(results[static_cast<int>(i)], items[i]);
-    }
-  }
-  return items;
-}
-
 }  // namespace
 
 Client::Client(ClientOptions options)
@@ -65,56 +47,43 @@ bool Client::Connect(Milliseconds time) const {
   return channel_->WaitForConnected(std::chrono::system_clock::now() + time);
 }
 
-template <typename Call>
-Error Client::Run(Call call, Milliseconds wait) const {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + options_.timeout + wait);
-  const grpc::Status status = call(context);
-  if (status.ok()) return {};
-  return ErrorOf(status, channel_->GetState(false) == GRPC_CHANNEL_READY);
+Error Client::Run(const Call& call, Milliseconds wait, LeaseClock::time_point* sent) const {
+  const Deadline deadline = std::chrono::system_clock::now() + options_.timeout + wait;
+  for (uint32_t attempt = 1;; ++attempt) {
+    grpc::ClientContext context;
+    context.set_deadline(deadline);
+    if (sent != nullptr) *sent = LeaseClock::now();
+    const grpc::Status status = call(context);
+    if (status.ok()) return {};
+    Error error = ErrorOf(status, channel_->GetState(false) == GRPC_CHANNEL_READY);
+    if (!AwaitNextAttempt(error, attempt, deadline)) return error;
+  }
+}
+
+bool Client::AwaitNextAttempt(const Error& error, uint32_t failed, Deadline deadline) const {
+  if (failed >= options_.retry.max_attempts || !MayRepeat(error)) return false;
+  const Deadline next =
+      std::chrono::system_clock::now() + PauseAfter(failed, error, options_.retry, RandomNumber());
+  if (next >= deadline) return false;
+  // Meanwhile somebody has to work on the connection. Where it is there early, the pause goes on:
+  // all clients of a server that comes back would come at once.
+  if (channel_->WaitForConnected(next)) std::this_thread::sleep_until(next);
+  return true;
 }
 
 Result<v1::LeaseResponse> Client::Lease(const v1::LeaseRequest& request) const {
+  if (options_.retry.max_attempts > 1 && request.request_id().empty()) {
+    v1::LeaseRequest named = request;
+    named.set_request_id(NewRequestId());
+    return Lease(named);
+  }
   Result<v1::LeaseResponse> result;
   result.error = Run(
       [&](grpc::ClientContext& context) {
         return leases_->Lease(&context, request, &result.value);
       },
-      DurationOf(request.max_wait()));
+      DurationOf(request.max_wait()), &result.sent);
   return result;
-}
-
-BatchResult Client::Return(std::string_view pool, std::span<const Ref> refs) const {
-  v1::ReturnRequest request;
-  request.set_pool(std::string(pool));
-  for (const Ref& ref : refs) *request.add_items()->mutable_grant() = GrantRefOf(ref);
-  v1::ReturnResponse response;
-  const Error error = Run(
-      [&](grpc::ClientContext& context) { return leases_->Return(&context, request, &response); });
-  const auto read = [](const v1::ReturnResult& from, ItemResult& item) {
-    if (from.has_error()) item.error = ErrorOf(from.error());
-    item.already_returned = from.already_returned();
-  };
-  return {.items = ItemsOf(error, refs.size(), response.results(), read),
-          .ttl = Milliseconds(0),
-          .expire_time = {}};
-}
-
-BatchResult Client::Renew(std::string_view pool, std::span<const Ref> refs,
-                          Milliseconds ttl) const {
-  v1::RenewRequest request;
-  request.set_pool(std::string(pool));
-  for (const Ref& ref : refs) *request.add_grants() = GrantRefOf(ref);
-  if (ttl.count() != 0) *request.mutable_ttl() = ProtoDuration(ttl);
-  v1::RenewResponse response;
-  const Error error = Run(
-      [&](grpc::ClientContext& context) { return leases_->Renew(&context, request, &response); });
-  const auto read = [](const v1::RenewResult& from, ItemResult& item) {
-    if (from.has_error()) item.error = ErrorOf(from.error());
-  };
-  return {.items = ItemsOf(error, refs.size(), response.results(), read),
-          .ttl = DurationOf(response.ttl()),
-          .expire_time = response.expire_time()};
 }
 
 Result<v1::Grant> Client::GetGrant(std::string_view pool, uint64_t handle) const {
