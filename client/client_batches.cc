@@ -76,7 +76,7 @@ BatchResult ResultOf(const Error& error, std::size_t refs, const v1::RenewRespon
 // What a call needs until it is answered.
 template <typename Request, typename Response>
 struct Started {
-  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientContext> context = std::make_unique<grpc::ClientContext>();
   Request request;
   Response response;
   std::size_t refs = 0;
@@ -84,8 +84,12 @@ struct Started {
   std::shared_ptr<grpc::Channel> channel;
   Client::BatchDone done;
 
-  void Ended(const grpc::Status& status) const {
+  void Ended(const grpc::Status& status) {
     const bool connected = channel->GetState(false) == GRPC_CHANNEL_READY;
+    // Whoever is told may end the client at once. A channel must not end on a thread of its own, so
+    // nothing here may hold it by then.
+    context.reset();
+    channel.reset();
     done(ResultOf(ErrorOf(status, connected), refs, response, sent));
   }
 };
@@ -100,7 +104,7 @@ void StartCall(Request request, std::size_t refs, Milliseconds limit,
   call->refs = refs;
   call->channel = std::move(channel);
   call->done = std::move(done);
-  call->context.set_deadline(std::chrono::system_clock::now() + limit);
+  call->context->set_deadline(std::chrono::system_clock::now() + limit);
   call->sent = LeaseClock::now();
   start(*call, [call](const grpc::Status& status) { call->Ended(status); });
 }
@@ -133,7 +137,7 @@ void Client::StartReturn(std::string_view pool, std::span<const Ref> refs,
                          v1::Disposition disposition, Milliseconds limit, BatchDone done) const {
   StartCall<v1::ReturnResponse>(ReturnOf(pool, refs, disposition), refs.size(), limit, channel_,
                                 std::move(done), [this](auto& call, auto ended) {
-                                  leases_->async()->Return(&call.context, &call.request,
+                                  leases_->async()->Return(call.context.get(), &call.request,
                                                            &call.response, std::move(ended));
                                 });
 }
@@ -142,7 +146,7 @@ void Client::StartRenew(std::string_view pool, std::span<const Ref> refs, Millis
                         Milliseconds limit, BatchDone done) const {
   StartCall<v1::RenewResponse>(RenewOf(pool, refs, ttl), refs.size(), limit, channel_,
                                std::move(done), [this](auto& call, auto ended) {
-                                 leases_->async()->Renew(&call.context, &call.request,
+                                 leases_->async()->Renew(call.context.get(), &call.request,
                                                          &call.response, std::move(ended));
                                });
 }

@@ -100,6 +100,7 @@ class FakeService final : public v1::LeaseService::Service,
     return last_request_id_;
   }
   [[nodiscard]] uint64_t lease_calls() const { return lease_calls_; }
+  [[nodiscard]] uint64_t renew_calls() const { return renew_calls_; }
   void Refuse(const google::rpc::Status& status) {
     const std::lock_guard lock(mutex_);
     refusal_ = status;
@@ -108,6 +109,8 @@ class FakeService final : public v1::LeaseService::Service,
   std::atomic<bool> mute{false};
   std::atomic<bool> serving{true};
   std::atomic<int> lose_answers{0};
+  // How long the answer to a Lease takes on its way.
+  std::atomic<std::chrono::milliseconds> lease_takes{std::chrono::milliseconds(0)};
 
   grpc::Status Lease(grpc::ServerContext* context, const v1::LeaseRequest* request,
                      v1::LeaseResponse* response) override {
@@ -138,6 +141,7 @@ class FakeService final : public v1::LeaseService::Service,
     if (request->has_ttl()) *response->mutable_ttl() = request->ttl();
     response->mutable_expire_time()->set_seconds(1'800'000'000);
     if (!last_request_id_.empty()) answered_[last_request_id_] = *response;
+    TakeTime();
     return AnswerOrLoseIt();
   }
 
@@ -159,6 +163,7 @@ class FakeService final : public v1::LeaseService::Service,
 
   grpc::Status Renew(grpc::ServerContext* context, const v1::RenewRequest* request,
                      v1::RenewResponse* response) override {
+    ++renew_calls_;
     if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
     const std::lock_guard lock(mutex_);
     for (const v1::GrantRef& grant : request->grants()) {
@@ -319,6 +324,11 @@ class FakeService final : public v1::LeaseService::Service,
     }
   }
 
+  void TakeTime() const {
+    const auto end = std::chrono::steady_clock::now() + lease_takes.load();
+    while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  }
+
   grpc::Status AnswerOrLoseIt() {
     if (lose_answers == 0) return grpc::Status::OK;
     --lose_answers;
@@ -376,6 +386,7 @@ class FakeService final : public v1::LeaseService::Service,
   std::string last_request_id_;
   std::map<std::string, v1::LeaseResponse> answered_;  // by request_id
   std::atomic<uint64_t> lease_calls_{0};
+  std::atomic<uint64_t> renew_calls_{0};
   google::rpc::Status refusal_;
   FakeBuffers buffers_{[this](const grpc::ServerContext& context, const std::string& pool,
                               const v1::GrantRef& ref) { return AdmitHolder(context, pool, ref); }};
