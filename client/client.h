@@ -103,9 +103,9 @@ class Client {
   // it must not block. The client must outlive it. Not repeated.
   using BatchDone = std::function<void(const BatchResult& result)>;
   void StartReturn(std::string_view pool, std::span<const Ref> refs, v1::Disposition disposition,
-                   Milliseconds limit, BatchDone done) const;
+                   Milliseconds limit, const BatchDone& done) const;
   void StartRenew(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl,
-                  Milliseconds limit, BatchDone done) const;
+                  Milliseconds limit, const BatchDone& done) const;
   [[nodiscard]] Result<v1::Grant> GetGrant(std::string_view pool, uint64_t handle) const;
   // What the fence of a holder is worth; see FenceState. Whatever it is, the call is ok.
   [[nodiscard]] Result<v1::CheckFenceResponse> CheckFence(std::string_view pool, uint64_t handle,

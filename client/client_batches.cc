@@ -36,13 +36,14 @@ struct Started {
 // `start` is given the call and what to do at its end, which frees it.
 template <typename Response, typename Request, typename Start>
 void StartCall(Request request, std::size_t refs, Milliseconds limit,
-               std::shared_ptr<grpc::Channel> channel, Client::BatchDone done, Start start) {
+               const std::shared_ptr<grpc::Channel>& channel, const Client::BatchDone& done,
+               Start start) {
   // Shared, because std::function copies what it holds.
   const auto call = std::make_shared<Started<Request, Response>>();
   call->request = std::move(request);
   call->refs = refs;
-  call->channel = std::move(channel);
-  call->done = std::move(done);
+  call->channel = channel;
+  call->done = done;
   call->context->set_deadline(std::chrono::system_clock::now() + limit);
   call->sent = LeaseClock::now();
   start(*call, [call](const grpc::Status& status) { call->Ended(status); });
@@ -73,18 +74,19 @@ BatchResult Client::Renew(std::string_view pool, std::span<const Ref> refs,
 }
 
 void Client::StartReturn(std::string_view pool, std::span<const Ref> refs,
-                         v1::Disposition disposition, Milliseconds limit, BatchDone done) const {
+                         v1::Disposition disposition, Milliseconds limit,
+                         const BatchDone& done) const {
   StartCall<v1::ReturnResponse>(ReturnOf(pool, refs, disposition), refs.size(), limit, channel_,
-                                std::move(done), [this](auto& call, auto ended) {
+                                done, [this](auto& call, auto ended) {
                                   leases_->async()->Return(call.context.get(), &call.request,
                                                            &call.response, std::move(ended));
                                 });
 }
 
 void Client::StartRenew(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl,
-                        Milliseconds limit, BatchDone done) const {
-  StartCall<v1::RenewResponse>(RenewOf(pool, refs, ttl), refs.size(), limit, channel_,
-                               std::move(done), [this](auto& call, auto ended) {
+                        Milliseconds limit, const BatchDone& done) const {
+  StartCall<v1::RenewResponse>(RenewOf(pool, refs, ttl), refs.size(), limit, channel_, done,
+                               [this](auto& call, auto ended) {
                                  leases_->async()->Renew(call.context.get(), &call.request,
                                                          &call.response, std::move(ended));
                                });

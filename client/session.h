@@ -13,9 +13,10 @@
 // that nobody else had the grants meanwhile, it may move on after it has passed.
 //
 // Threads: all methods may be called by any number at once. The session has two threads, one that
-// sends and one that reads. Callbacks are made one at a time by these, without a lock held; they must
-// not block, use a blocking method of their session or destroy it; they may start operations. Not usable in the child of a fork: its threads stay with the parent, and so does the
-// session.
+// sends and one that reads. Callbacks are made by these, one at a time and without a lock held, or
+// by whoever starts what is refused at once. They must not block, use a blocking method of their
+// session or destroy it; they may start operations. Not usable in the child of a fork: its threads
+// stay with the parent, and so does the session.
 //
 // Bounded: kMaxPending operations without an answer, of which kMaxWaiting are leases that wait;
 // beyond, they fail at once with RESOURCE_EXHAUSTED.
