@@ -1,55 +1,19 @@
 #include "client/client.h"
 
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
+#include <thread>
 #include <utility>
+
+#include "client/channel.h"
 
 namespace objpool::client {
 namespace {
 
-// The most that is read of one answer: 1024 grants of labels take 0.4 MB, a page of pools 0.2 MB.
-constexpr int kMaxAnswerBytes = 4 << 20;
 constexpr uint32_t kPoolsPerPage = 1000;
 // 1024 pools at most, and some more should that limit grow.
 constexpr int kMaxPages = 16;
-
-std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
-  if (options.own_connection) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // A proxy from the environment must not come between a client and the server that it names.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  // After a restart of the server the next call should find it, not a back-off of two minutes.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  // gRPC would resend a call whose stream was refused; whether to is the caller's decision.
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
-}
-
-// The items of an answer, one for each ref. `results` is what the server sent for a call that went
-// well.
-template <typename Results, typename Read>
-std::vector<ItemResult> ItemsOf(const Error& call, std::size_t refs, const Results& results,
-                                Read read) {
-  std::vector<ItemResult> items(refs);
-  for (std::size_t i = 0; i < refs; ++i) {
-    if (!call.ok()) {
-      items[i].error = call;
-    } else if (static_cast<int>(i) >= results.size()) {
-      items[i].error.code = grpc::StatusCode::INTERNAL;
-      items[i].error.message = "the server's answer has no result for this one";
-    } else {
-      read(results[static_cast<int>(i)], items[i]);
-    }
-  }
-  return items;
-}
 
 }  // namespace
 
@@ -65,56 +29,43 @@ bool Client::Connect(Milliseconds time) const {
   return channel_->WaitForConnected(std::chrono::system_clock::now() + time);
 }
 
-template <typename Call>
-Error Client::Run(Call call, Milliseconds wait) const {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + options_.timeout + wait);
-  const grpc::Status status = call(context);
-  if (status.ok()) return {};
-  return ErrorOf(status, channel_->GetState(false) == GRPC_CHANNEL_READY);
+Error Client::Run(const Call& call, Milliseconds wait, LeaseClock::time_point* sent) const {
+  const Deadline deadline = std::chrono::system_clock::now() + options_.timeout + wait;
+  for (uint32_t attempt = 1;; ++attempt) {
+    grpc::ClientContext context;
+    context.set_deadline(deadline);
+    if (sent != nullptr) *sent = LeaseClock::now();
+    const grpc::Status status = call(context);
+    if (status.ok()) return {};
+    Error error = ErrorOf(status, channel_->GetState(false) == GRPC_CHANNEL_READY);
+    if (!AwaitNextAttempt(error, attempt, deadline)) return error;
+  }
+}
+
+bool Client::AwaitNextAttempt(const Error& error, uint32_t failed, Deadline deadline) const {
+  if (failed >= options_.retry.max_attempts || !MayRepeat(error)) return false;
+  const Deadline next =
+      std::chrono::system_clock::now() + PauseAfter(failed, error, options_.retry, RandomNumber());
+  if (next >= deadline) return false;
+  // Meanwhile somebody has to work on the connection. Where it is there early, the pause goes on:
+  // all clients of a server that comes back would come at once.
+  if (channel_->WaitForConnected(next)) std::this_thread::sleep_until(next);
+  return true;
 }
 
 Result<v1::LeaseResponse> Client::Lease(const v1::LeaseRequest& request) const {
+  if (options_.retry.max_attempts > 1 && request.request_id().empty()) {
+    v1::LeaseRequest named = request;
+    named.set_request_id(NewRequestId());
+    return Lease(named);
+  }
   Result<v1::LeaseResponse> result;
   result.error = Run(
       [&](grpc::ClientContext& context) {
         return leases_->Lease(&context, request, &result.value);
       },
-      DurationOf(request.max_wait()));
+      DurationOf(request.max_wait()), &result.sent);
   return result;
-}
-
-BatchResult Client::Return(std::string_view pool, std::span<const Ref> refs) const {
-  v1::ReturnRequest request;
-  request.set_pool(std::string(pool));
-  for (const Ref& ref : refs) *request.add_items()->mutable_grant() = GrantRefOf(ref);
-  v1::ReturnResponse response;
-  const Error error = Run(
-      [&](grpc::ClientContext& context) { return leases_->Return(&context, request, &response); });
-  const auto read = [](const v1::ReturnResult& from, ItemResult& item) {
-    if (from.has_error()) item.error = ErrorOf(from.error());
-    item.already_returned = from.already_returned();
-  };
-  return {.items = ItemsOf(error, refs.size(), response.results(), read),
-          .ttl = Milliseconds(0),
-          .expire_time = {}};
-}
-
-BatchResult Client::Renew(std::string_view pool, std::span<const Ref> refs,
-                          Milliseconds ttl) const {
-  v1::RenewRequest request;
-  request.set_pool(std::string(pool));
-  for (const Ref& ref : refs) *request.add_grants() = GrantRefOf(ref);
-  if (ttl.count() != 0) *request.mutable_ttl() = ProtoDuration(ttl);
-  v1::RenewResponse response;
-  const Error error = Run(
-      [&](grpc::ClientContext& context) { return leases_->Renew(&context, request, &response); });
-  const auto read = [](const v1::RenewResult& from, ItemResult& item) {
-    if (from.has_error()) item.error = ErrorOf(from.error());
-  };
-  return {.items = ItemsOf(error, refs.size(), response.results(), read),
-          .ttl = DurationOf(response.ttl()),
-          .expire_time = response.expire_time()};
 }
 
 Result<v1::Grant> Client::GetGrant(std::string_view pool, uint64_t handle) const {

@@ -3,8 +3,11 @@
 // Threads: all methods may be called by any number of threads at once; each blocks its caller for
 // at most `timeout`; ReadBuffer and WriteBuffer for each step. Two clients of one address share a
 // connection unless `own_connection` is set: then this client has its own, which is what a load
-// test wants. Nothing is retried: a Lease whose answer was lost may have been done, and its grants
-// then end by their TTL.
+// test wants. After a fork the child must not use what its parent made.
+//
+// Nothing is repeated unless ClientOptions.retry says so: a Lease whose answer was lost may have
+// been done, and its grants then end by their TTL. With it, all but ReadBuffer and WriteBuffer are
+// made again where that is safe (client/retry.h), within the call's one time limit.
 //
 // A server that is not there is told at once, not after the time limit. Between such calls nobody
 // works on the connection (gRPC looks at it by itself every 5 s only): whoever tries again calls
@@ -13,6 +16,7 @@
 
 #include <grpcpp/channel.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,7 +27,9 @@
 
 #include "client/duration.h"
 #include "client/error.h"
+#include "client/lease_clock.h"
 #include "client/ref.h"
+#include "client/retry.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "objpool/v1/buffer_service.grpc.pb.h"
 #include "objpool/v1/lease_service.grpc.pb.h"
@@ -41,6 +47,8 @@ struct ClientOptions {
   Milliseconds timeout{5000};
   // A connection that no other client of this process shares.
   bool own_connection = false;
+  // A Lease that may be repeated needs a request_id: it gets a random one where it has none.
+  RetryOptions retry{};
 };
 
 // The answer to a call: `value` counts only where `error.ok()`.
@@ -48,6 +56,9 @@ template <typename T>
 struct Result {
   T value{};
   Error error;
+  // When the attempt that was answered was sent. Times that a Lease was answered with count from
+  // here: when the answer came says nothing about when the server gave it.
+  LeaseClock::time_point sent{};
 
   [[nodiscard]] bool ok() const { return error.ok(); }
 };
@@ -65,6 +76,8 @@ struct BatchResult {
   // Renew only: the time that every renewed grant has from now, and its end for people.
   Milliseconds ttl{0};
   google::protobuf::Timestamp expire_time;
+  // As in Result: `ttl` counts from here.
+  LeaseClock::time_point sent{};
 };
 
 // The most that one piece of a WriteBuffer may have, in bytes.
@@ -79,11 +92,20 @@ class Client {
 
   // The messages are the API's own; lease_service.proto and pool_service.proto document the fields.
   [[nodiscard]] Result<v1::LeaseResponse> Lease(const v1::LeaseRequest& request) const;
-  // 1 .. kMaxBatch refs, all of `pool`.
-  [[nodiscard]] BatchResult Return(std::string_view pool, std::span<const Ref> refs) const;
+  // 1 .. kMaxBatch refs, all of `pool`, which come back in one state. Where it was repeated, an
+  // item whose first answer was lost says already_returned, or STALE_FENCE if it was leased since.
+  [[nodiscard]] BatchResult Return(std::string_view pool, std::span<const Ref> refs,
+                                   v1::Disposition disposition = v1::DISPOSITION_CLEAN) const;
   // Likewise. A ttl of 0 asks for the pool's default.
   [[nodiscard]] BatchResult Renew(std::string_view pool, std::span<const Ref> refs,
                                   Milliseconds ttl) const;
+  // Likewise, without waiting: `done` is called once, within `limit`, on a thread of gRPC's, which
+  // it must not block. The client must outlive it. Not repeated.
+  using BatchDone = std::function<void(const BatchResult& result)>;
+  void StartReturn(std::string_view pool, std::span<const Ref> refs, v1::Disposition disposition,
+                   Milliseconds limit, const BatchDone& done) const;
+  void StartRenew(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl,
+                  Milliseconds limit, const BatchDone& done) const;
   [[nodiscard]] Result<v1::Grant> GetGrant(std::string_view pool, uint64_t handle) const;
   // What the fence of a holder is worth; see FenceState. Whatever it is, the call is ok.
   [[nodiscard]] Result<v1::CheckFenceResponse> CheckFence(std::string_view pool, uint64_t handle,
@@ -116,9 +138,15 @@ class Client {
   [[nodiscard]] const ClientOptions& options() const { return options_; }
 
  private:
-  // Runs one call on a fresh context with a deadline.
-  template <typename Call>
-  [[nodiscard]] Error Run(Call call, Milliseconds wait = Milliseconds(0)) const;
+  using Deadline = std::chrono::system_clock::time_point;
+
+  // Runs one call on a fresh context with a deadline, and again where that is safe. `sent` is when
+  // the last attempt was.
+  using Call = std::function<grpc::Status(grpc::ClientContext& context)>;
+  [[nodiscard]] Error Run(const Call& call, Milliseconds wait = Milliseconds(0),
+                          LeaseClock::time_point* sent = nullptr) const;
+  // Waits for the time of the next attempt. False where there is none.
+  [[nodiscard]] bool AwaitNextAttempt(const Error& error, uint32_t failed, Deadline deadline) const;
 
   ClientOptions options_;
   // Shared with gRPC's stubs, which is the only way that gRPC hands channels around.

@@ -2,8 +2,9 @@
 //
 // It keeps grants in a map under a lock and never lets one expire. Pools: "ids" (handle h is
 // 100 + h), "labels" (label "seat-h") and "buffers" (4096 bytes on node 1), of one capacity.
-// `refuse` makes the next calls of LeaseService fail; `mute` makes them wait until the caller gives
-// up.
+// `Refuse` makes the next calls of LeaseService fail; `mute` makes them wait until the caller gives
+// up; `lose_answers` has that many Leases and Returns done and not answered. A Lease that is
+// repeated with its request_id gets the same grants, without end.
 #pragma once
 
 #include <grpcpp/security/server_credentials.h>
@@ -94,6 +95,12 @@ class FakeService final : public v1::LeaseService::Service,
     const std::lock_guard lock(mutex_);
     return last_holder_;
   }
+  [[nodiscard]] std::string last_request_id() {
+    const std::lock_guard lock(mutex_);
+    return last_request_id_;
+  }
+  [[nodiscard]] uint64_t lease_calls() const { return lease_calls_; }
+  [[nodiscard]] uint64_t renew_calls() const { return renew_calls_; }
   void Refuse(const google::rpc::Status& status) {
     const std::lock_guard lock(mutex_);
     refusal_ = status;
@@ -101,11 +108,20 @@ class FakeService final : public v1::LeaseService::Service,
 
   std::atomic<bool> mute{false};
   std::atomic<bool> serving{true};
+  std::atomic<int> lose_answers{0};
+  // How long the answer to a Lease takes on its way.
+  std::atomic<std::chrono::milliseconds> lease_takes{std::chrono::milliseconds(0)};
 
   grpc::Status Lease(grpc::ServerContext* context, const v1::LeaseRequest* request,
                      v1::LeaseResponse* response) override {
+    ++lease_calls_;
     if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
     const std::lock_guard lock(mutex_);
+    last_request_id_ = request->request_id();
+    if (const auto done = answered_.find(last_request_id_); done != answered_.end()) {
+      *response = done->second;
+      return AnswerOrLoseIt();
+    }
     const uint64_t count = request->count() == 0 ? 1 : request->count();
     const uint64_t least = request->min_count() == 0 ? count : request->min_count();
     if (capacity_ - held_.size() < least) {
@@ -124,7 +140,9 @@ class FakeService final : public v1::LeaseService::Service,
     response->mutable_ttl()->set_seconds(30);
     if (request->has_ttl()) *response->mutable_ttl() = request->ttl();
     response->mutable_expire_time()->set_seconds(1'800'000'000);
-    return grpc::Status::OK;
+    if (!last_request_id_.empty()) answered_[last_request_id_] = *response;
+    TakeTime();
+    return AnswerOrLoseIt();
   }
 
   grpc::Status Return(grpc::ServerContext* context, const v1::ReturnRequest* request,
@@ -140,11 +158,12 @@ class FakeService final : public v1::LeaseService::Service,
         result->set_already_returned(held_.erase(item.grant().handle()) == 0);
       }
     }
-    return grpc::Status::OK;
+    return AnswerOrLoseIt();
   }
 
   grpc::Status Renew(grpc::ServerContext* context, const v1::RenewRequest* request,
                      v1::RenewResponse* response) override {
+    ++renew_calls_;
     if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
     const std::lock_guard lock(mutex_);
     for (const v1::GrantRef& grant : request->grants()) {
@@ -305,6 +324,17 @@ class FakeService final : public v1::LeaseService::Service,
     }
   }
 
+  void TakeTime() const {
+    const auto end = std::chrono::steady_clock::now() + lease_takes.load();
+    while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  }
+
+  grpc::Status AnswerOrLoseIt() {
+    if (lose_answers == 0) return grpc::Status::OK;
+    --lose_answers;
+    return {grpc::StatusCode::UNAVAILABLE, "Socket closed"};
+  }
+
   grpc::Status Admit(const grpc::ServerContext& context, const std::string& pool) {
     // The caller's deadline bounds the wait.
     while (mute && !context.IsCancelled()) std::this_thread::yield();
@@ -353,6 +383,10 @@ class FakeService final : public v1::LeaseService::Service,
   std::set<uint64_t> revoked_;         // their fences, which no two handles share
   uint64_t granted_ = 0;
   std::string last_holder_;
+  std::string last_request_id_;
+  std::map<std::string, v1::LeaseResponse> answered_;  // by request_id
+  std::atomic<uint64_t> lease_calls_{0};
+  std::atomic<uint64_t> renew_calls_{0};
   google::rpc::Status refusal_;
   FakeBuffers buffers_{[this](const grpc::ServerContext& context, const std::string& pool,
                               const v1::GrantRef& ref) { return AdmitHolder(context, pool, ref); }};

@@ -24,6 +24,7 @@ MAY_INCLUDE = {
                        "server/rpc/boot_clock.h") + GENERATED_API + GENERATED_CONFIG,
     "server": ("pool/", "server/"),
     "client": ("pool/base/",) + GENERATED_API,
+    "client/example": ("client/",),
 }
 
 # Library -> (how its headers begin, the files that may include them). A generated service
@@ -57,7 +58,9 @@ MAY_LINK = {
     "server/config": (r"objpool", r"objpool_(lease|proto)", r"CLI11::CLI11"),
     "server/service": (r"objpool", r"objpool_(config|lease|proto|rpc|store)"),
     "server": (r"objpool", r"objpool_(config|lease|metrics|proto|rpc|service|store)"),
-    "client": (r"objpool_proto", r"gRPC::.*", r"absl::.*", r"CLI11::CLI11"),
+    "client": (r"objpool_proto", r"gRPC::.*", r"absl::.*", r"CLI11::CLI11",
+               r"\$<BUILD_INTERFACE:objpool_build>"),
+    "client/example": (r"objpool_client::objpool_client",),
 }
 
 # Every room is explained to the next engineer.
