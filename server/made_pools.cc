@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include "server/config/file.h"
-#include "server/ready_file.h"
+#include "server/whole_file.h"
 
 namespace objpool::server {
 namespace {
@@ -63,7 +63,7 @@ bool MadePools::Keep(const PoolSpec& pool, bool is_new, std::string& why) const 
   if (folder_.empty()) return true;
   const std::string path = PathOf(pool.name);
   if (!is_new && access(path.c_str(), F_OK) != 0) return true;
-  return WriteFileWhole(path, PrintPool(pool), why);
+  return WriteFileWhole(path, PrintPool(pool), why) && SyncFolder(folder_, why);
 }
 
 void MadePools::Forget(const std::string& name) const {

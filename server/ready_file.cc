@@ -1,13 +1,13 @@
 #include "server/ready_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
 #include <fstream>
 #include <system_error>
+
+#include "server/whole_file.h"
 
 namespace objpool::server {
 namespace {
@@ -18,44 +18,12 @@ bool Fail(std::string_view what, const std::string& path, std::string& why) {
   return false;
 }
 
-bool WriteAll(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
-// Leaves nothing open. What it could not finish is for the caller to remove.
-bool WriteNewFile(const std::string& path, std::string_view text, std::string& why) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return Fail("cannot create", path, why);
-  const bool written = WriteAll(fd, text) && fsync(fd) == 0;
-  if (!written) Fail("cannot write", path, why);
-  close(fd);
-  return written;
-}
-
 }  // namespace
 
 std::string ReadyFileJson(pid_t pid, std::string_view listen, std::string_view metrics) {
   // Endpoints hold nothing that JSON would want escaped.
   return "{\"pid\": " + std::to_string(pid) + ", \"listen\": \"" + std::string(listen) +
          "\", \"metrics\": \"" + std::string(metrics.empty() ? "off" : metrics) + "\"}\n";
-}
-
-bool WriteFileWhole(const std::string& path, std::string_view text, std::string& why) {
-  const std::string temporary = path + "." + std::to_string(getpid()) + ".tmp";
-  // One may be left of a process that was killed; in a container, all have the same number.
-  if (unlink(temporary.c_str()) != 0 && errno != ENOENT) {
-    return Fail("cannot remove", temporary, why);
-  }
-  bool done = WriteNewFile(temporary, text, why);
-  if (done && rename(temporary.c_str(), path.c_str()) != 0) done = Fail("cannot write", path, why);
-  if (!done) unlink(temporary.c_str());
-  return done;
 }
 
 bool WriteReadyFile(const std::string& path, std::string_view json, std::string& why) {

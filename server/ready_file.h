@@ -13,11 +13,7 @@ namespace objpool::server {
 [[nodiscard]] std::string ReadyFileJson(pid_t pid, std::string_view listen,
                                         std::string_view metrics);
 
-// Puts a file with `text` at `path` in one step: who reads it sees what was there before or all of
-// it. False, with `why`, when it cannot.
-[[nodiscard]] bool WriteFileWhole(const std::string& path, std::string_view text, std::string& why);
-
-// The same of the ready file.
+// Puts it there, whole. False, with `why`, when it cannot.
 [[nodiscard]] bool WriteReadyFile(const std::string& path, std::string_view json, std::string& why);
 
 // True also when there is none.
