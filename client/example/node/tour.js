@@ -1,0 +1,181 @@
+// A tour of objpool from Node: lease, renew, wait, repeat, hold a session, and tell errors apart.
+//
+//   node tour.js [HOST:PORT]
+//
+// The server needs a pool "workers" of at least two IDs, none of which is leased; all that is leased
+// here is returned.
+"use strict";
+
+const { randomUUID } = require("node:crypto");
+const path = require("node:path");
+const { setTimeout: pause } = require("node:timers/promises");
+const grpc = require("@grpc/grpc-js");
+const loader = require("@grpc/proto-loader");
+const protobuf = require("protobufjs");
+
+const ADDRESS = process.argv[2] ?? "127.0.0.1:7420";
+const POOL = "workers";
+const CALL_MS = 10_000; // the longest that a call may take that does not wait
+const PROTO = path.join(__dirname, "../../../proto");
+
+// Numbers of 64 bits do not fit into a Number: IDs, fences and keys are strings here.
+const definition = loader.loadSync(
+  ["objpool/v1/lease_service.proto", "objpool/v1/pool_service.proto"],
+  { includeDirs: [PROTO], longs: String, enums: String, oneofs: true });
+const api = grpc.loadPackageDefinition(definition).objpool.v1;
+
+// What grpc-js does not decode: the details of an error.
+const errors = new protobuf.Root();
+errors.resolvePath = (_, file) => (file.startsWith("/") ? file : path.join(PROTO, file));
+errors.loadSync(["google/rpc/status.proto", "google/rpc/error_details.proto"]);
+
+// Of an error of a call: the stable reason, and after how many milliseconds to try again.
+function why(error) {
+  const told = { reason: grpc.status[error.code] ?? error.message, retryMs: undefined };
+  const [packed] = error.metadata?.get("grpc-status-details-bin") ?? [];
+  if (packed === undefined) return told;
+  for (const detail of errors.lookupType("google.rpc.Status").decode(packed).details) {
+    const name = detail.type_url.split("/").pop();
+    if (name === "google.rpc.ErrorInfo") {
+      told.reason = errors.lookupType(name).decode(detail.value).reason;
+    } else if (name === "google.rpc.RetryInfo") {
+      const { seconds, nanos } = errors.lookupType(name).decode(detail.value).retryDelay;
+      told.retryMs = Number(seconds) * 1000 + nanos / 1e6;
+    }
+  }
+  return told;
+}
+
+function call(client, method, request, waitMs = 0) {
+  const deadline = Date.now() + CALL_MS + waitMs;
+  return new Promise((resolve, reject) => {
+    client[method](request, { deadline }, (error, reply) => (error ? reject(error) : resolve(reply)));
+  });
+}
+
+// One handle. The request has an id, so that it may be repeated when its answer is lost: a second
+// call with the same id gets the same grant.
+async function lease(fields = {}) {
+  const request = { pool: POOL, requestId: randomUUID(), ...fields };
+  for (let attempt = 1; ; ++attempt) {
+    try {
+      return (await call(leases, "lease", request, 1000 * (fields.maxWait?.seconds ?? 0))).grants[0];
+    } catch (error) {
+      if (error.code !== grpc.status.UNAVAILABLE || attempt === 3) throw error;
+      await pause(why(error).retryMs ?? 200);
+    }
+  }
+}
+
+const giveBack = (ref) => call(leases, "return", { pool: POOL, items: [{ grant: ref }] });
+
+// Awaits `work` while the grant is renewed at a third of its time. False when it was lost: then stop
+// using the handle at once.
+async function hold(grant, work, ttlS) {
+  let held = true;
+  let over = false;
+  const done = work.finally(() => (over = true));
+  while (held && !over) {
+    await Promise.race([done, pause((ttlS * 1000) / 3)]);
+    if (over) break;
+    try {
+      await call(leases, "renew", { pool: POOL, grants: [grant.ref], ttl: { seconds: ttlS } });
+    } catch (error) {
+      // No answer: try again at the next third. After the TTL on our own clock it is lost too.
+      const lost = ["GRANT_EXPIRED", "GRANT_REVOKED", "STALE_FENCE", "NOT_HOLDER"];
+      held = !lost.includes(why(error).reason);
+    }
+  }
+  await done;
+  return held;
+}
+
+async function leaseAndRenew() {
+  const grant = await lease({ holder: "tour", ttl: { seconds: 3 } });
+  console.log(`worker ${grant.id}: fence ${grant.ref.fence} goes with all that it writes`);
+  const held = await hold(grant, pause(2500), 3);
+  await giveBack(grant.ref);
+  console.log(held ? "held and returned" : "lost");
+}
+
+async function waitForOne() {
+  const { pool } = await call(pools, "getPool", { name: POOL });
+  const taken = (await call(leases, "lease", { pool: POOL, count: Number(pool.capacity) })).grants;
+  try {
+    await lease();
+  } catch (error) {
+    const { reason, retryMs } = why(error);
+    console.log(`${reason}: the server thinks that one is free in ${retryMs} ms`);
+  }
+  const later = pause(200).then(() => giveBack(taken[0].ref));
+  const grant = await lease({ maxWait: { seconds: 30 } });
+  console.log(`waited, and got worker ${grant.id}, fence ${grant.ref.fence} after ${taken[0].ref.fence}`);
+  await later;
+  for (const { ref } of [grant, ...taken.slice(1)]) await giveBack(ref);
+}
+
+// Grants of a session are returned when its client dies; one heartbeat renews all of them.
+function holdASession() {
+  const stream = leases.session({ deadline: Date.now() + CALL_MS });
+  const answered = (answer) => {
+    switch (answer.answer) {
+      case "lease":
+        return console.log(`the session has worker ${answer.lease.grants[0].id}`);
+      case "heartbeat":
+        console.log(`renewed ${answer.heartbeat.renewed} by one heartbeat`);
+        return stream.write({ operations: [{ id: 4, goodbye: {} }] });
+      case "goodbye":
+        return console.log(`returned ${answer.goodbye.returned} with the session`);
+      default:
+        return stream.destroy(new Error(answer.error.message));
+    }
+  };
+  return new Promise((resolve, reject) => {
+    stream.on("data", (reply) => reply.answers.forEach(answered));
+    stream.on("error", reject);
+    stream.on("end", () => { stream.end(); resolve(); });
+    stream.write({
+      start: { holder: "tour", linger: { seconds: 5 } },
+      operations: [
+        { id: 1, lease: { pool: POOL } },
+        { id: 2, lease: { pool: POOL } },
+        { id: 3, heartbeat: {} },
+      ],
+    });
+  });
+}
+
+async function tellErrorsApart() {
+  const { ref } = await lease();
+  const stranger = await lease();
+  await call(pools, "revokeGrant", { pool: POOL, handle: ref.handle, fence: ref.fence });
+  const forged = { ...stranger.ref, key: 1 };
+  for (const [what, attempt] of [
+    ["renew what was revoked", () => call(leases, "renew", { pool: POOL, grants: [ref] })],
+    ["return with a wrong key", () => giveBack(forged)],
+    ["lease from no pool", () => call(leases, "lease", { pool: "nowhere" })],
+    ["lease none", () => call(leases, "lease", { pool: POOL, count: 5000 })],
+  ]) {
+    await attempt().then(
+      () => console.log(`${what}: done?`),
+      (error) => console.log(
+        `${what}: ${grpc.status[error.code]} ${why(error).reason}: ${error.details}`));
+  }
+  await giveBack(stranger.ref);
+  const again = (await giveBack(stranger.ref)).results[0].alreadyReturned;
+  console.log(`returned twice: ${again ? "already_returned" : "returned"}`);
+}
+
+const credentials = grpc.credentials.createInsecure();
+const leases = new api.LeaseService(ADDRESS, credentials);
+const pools = new api.PoolService(ADDRESS, credentials);
+
+leaseAndRenew()
+  .then(waitForOne)
+  .then(holdASession)
+  .then(tellErrorsApart)
+  .catch((error) => {
+    console.error(`tour.js: ${why(error).reason}: ${error.details ?? error.message}`);
+    process.exitCode = 1;
+  })
+  .finally(() => [leases, pools].forEach((client) => client.close()));
