@@ -1,4 +1,4 @@
-// FrameLoad against a whole server in this process, and against servers that are not as they should
+// Loads against a whole server in this process, and against servers that are not as they should
 // be.
 #include "client/load/frame_load.h"
 
@@ -61,7 +61,7 @@ class FrameLoadTest : public ::testing::Test {
   // Warms up, measures, and finishes; then nothing may be leased.
   void Run(uint32_t connections, const TalkMaker& make_talk, uint64_t calls_of_a_cycle) {
     std::string why;
-    const auto load = FrameLoad::Start(server_->address(), connections, make_talk, why);
+    const auto load = StartFrameLoad(server_->address(), connections, make_talk, why);
     ASSERT_NE(load, nullptr) << why;
     ASSERT_TRUE(load->RunFor(kShort, false, why)) << why;
     EXPECT_EQ(load->tally().cycles, 0u);
@@ -111,7 +111,7 @@ TEST_F(FrameLoadTest, LeasesAndReturnsOnAStream) {
 TEST_F(FrameLoadTest, CountsRefusedCallsAsFailed) {
   LeaseScript script("none", 1);
   std::string why;
-  const auto load = FrameLoad::Start(server_->address(), 1, Unary(script, 4), why);
+  const auto load = StartFrameLoad(server_->address(), 1, Unary(script, 4), why);
   ASSERT_NE(load, nullptr) << why;
   ASSERT_TRUE(load->RunFor(kShort, true, why)) << why;
   ASSERT_TRUE(load->Finish(why)) << why;
@@ -125,7 +125,7 @@ TEST_F(FrameLoadTest, CountsRefusedCallsAsFailed) {
 TEST_F(FrameLoadTest, SaysWhenTheServerHasGone) {
   LeaseScript script("ids", 1);
   std::string why;
-  const auto load = FrameLoad::Start(server_->address(), 2, Unary(script, 8), why);
+  const auto load = StartFrameLoad(server_->address(), 2, Unary(script, 8), why);
   ASSERT_NE(load, nullptr) << why;
   ASSERT_TRUE(server_->Stop(milliseconds(0), why)) << why;
   server_.reset();
@@ -136,7 +136,7 @@ TEST_F(FrameLoadTest, SaysWhenTheServerHasGone) {
 TEST_F(FrameLoadTest, AsksForNoMoreCallsThanTheServerTakes) {
   LeaseScript script("ids", 1);
   std::string why;
-  EXPECT_EQ(FrameLoad::Start(server_->address(), 1, Unary(script, 100'000), why), nullptr);
+  EXPECT_EQ(StartFrameLoad(server_->address(), 1, Unary(script, 100'000), why), nullptr);
   EXPECT_NE(why.find("calls at a time"), std::string::npos) << why;
 }
 
@@ -145,7 +145,7 @@ TEST(FrameLoad, TakesAnswersOfAnyGrpcServer) {
   FakeService service(64);
   LeaseScript script("ids", 2);
   std::string why;
-  const auto load = FrameLoad::Start(service.address(), 2, Unary(script, 4), why);
+  const auto load = StartFrameLoad(service.address(), 2, Unary(script, 4), why);
   ASSERT_NE(load, nullptr) << why;
   ASSERT_TRUE(load->RunFor(kShort, true, why)) << why;
   service.Refuse(FakeError(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN", "no more"));
@@ -165,7 +165,7 @@ TEST(FrameLoad, SaysWhenNobodyListens) {
   }
   LeaseScript script("ids", 1);
   std::string why;
-  EXPECT_EQ(FrameLoad::Start(address, 1, Unary(script, 1), why), nullptr);
+  EXPECT_EQ(StartFrameLoad(address, 1, Unary(script, 1), why), nullptr);
   EXPECT_NE(why.find(address), std::string::npos) << why;
 }
 
