@@ -48,7 +48,7 @@ bool LoadLoop::RunFor(std::chrono::nanoseconds time, bool measured, std::string&
   const uint64_t end = EventLoop::NowNs() + static_cast<uint64_t>(time.count());
   tally_.measuring = measured;
   for (uint64_t now = 0; tally_.broken.empty() && (now = EventLoop::NowNs()) < end;) {
-    Turn(std::chrono::nanoseconds(end - now));
+    Turn(std::chrono::nanoseconds(spins_ ? 0 : end - now));
   }
   tally_.measuring = false;
   return Sound(why);

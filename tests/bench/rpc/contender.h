@@ -38,6 +38,12 @@ struct Sample {
   std::string broken;       // what was wrong; else empty, and only then the rest counts
 };
 
+// How long a run is measured, and whether the load waits for answers without sleeping.
+struct Pace {
+  std::chrono::nanoseconds time;
+  bool spin = false;
+};
+
 // Where servers live.
 struct Site {
   uint32_t server_cpu;
@@ -56,7 +62,7 @@ class Contender {
   [[nodiscard]] virtual bool CanRun(const Cell& cell) const = 0;
   // False, with `why`, where it cannot be started.
   [[nodiscard]] virtual bool Start(const Site& site, std::string& why) = 0;
-  [[nodiscard]] virtual Sample Run(const Cell& cell, std::chrono::nanoseconds time) = 0;
+  [[nodiscard]] virtual Sample Run(const Cell& cell, const Pace& pace) = 0;
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:

@@ -88,8 +88,8 @@ class Etcd final : public Contender {
     return true;
   }
 
-  [[nodiscard]] Sample Run(const Cell& cell, std::chrono::nanoseconds time) override {
-    return Measure(*server_, time, [&](std::string& why) {
+  [[nodiscard]] Sample Run(const Cell& cell, const Pace& pace) override {
+    return Measure(*server_, pace, [&](std::string& why) {
       return StartLoad(cell.connections, cell.outstanding, why);
     });
   }

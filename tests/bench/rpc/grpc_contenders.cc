@@ -38,8 +38,8 @@ load::TalkMaker Stream(const Cell& cell) {
 }
 
 Sample RunTalks(ServerProcess& server, const std::string& address, const Cell& cell,
-                std::chrono::nanoseconds time, const load::TalkMaker& make_talk) {
-  return Measure(server, time, [&](std::string& why) {
+                const Pace& pace, const load::TalkMaker& make_talk) {
+  return Measure(server, pace, [&](std::string& why) {
     return load::StartFrameLoad(address, cell.connections, make_talk, why);
   });
 }
@@ -77,10 +77,10 @@ class Objpoold final : public Contender {
     return true;
   }
 
-  [[nodiscard]] Sample Run(const Cell& cell, std::chrono::nanoseconds time) override {
-    if (cell.way != Way::kCalls) return RunTalks(*server_, address_, cell, time, Stream(cell));
+  [[nodiscard]] Sample Run(const Cell& cell, const Pace& pace) override {
+    if (cell.way != Way::kCalls) return RunTalks(*server_, address_, cell, pace, Stream(cell));
     load::LeaseScript script(kPool, cell.batch);
-    return RunTalks(*server_, address_, cell, time, Calls(script, cell.outstanding));
+    return RunTalks(*server_, address_, cell, pace, Calls(script, cell.outstanding));
   }
 
  private:
@@ -107,9 +107,9 @@ class Echo final : public Contender {
     return true;
   }
 
-  [[nodiscard]] Sample Run(const Cell& cell, std::chrono::nanoseconds time) override {
+  [[nodiscard]] Sample Run(const Cell& cell, const Pace& pace) override {
     EchoScript script(cell.batch);
-    return RunTalks(*server_, address_, cell, time, Calls(script, cell.outstanding));
+    return RunTalks(*server_, address_, cell, pace, Calls(script, cell.outstanding));
   }
 
  private:

@@ -43,6 +43,7 @@ std::vector<uint32_t> TakeCpus(const Options& options) {
   if (::sched_setaffinity(0, sizeof(set), &set) != 0) std::printf("The load is not pinned.\n");
   std::printf("Servers on CPU %u, load on CPU %u, %u rounds of %.2f s.\n", cpus[0], cpus[1],
               options.rounds, std::chrono::duration<double>(options.time).count());
+  if (options.spin) std::printf("The load does not sleep.\n");
   if (cpus[0] == cpus[1]) std::printf("Both share a CPU: cycles/s are of the two together.\n");
   return cpus;
 }
@@ -78,7 +79,7 @@ bool RunMatrix(const Options& options, const Contenders& contenders) {
     return Wanted(options, cell.name) || Wanted(options, contender.name());
   });
   for (uint32_t round = 0; round < options.rounds; ++round) {
-    matrix.RunRound(round, options.time);
+    matrix.RunRound(round, {.time = options.time, .spin = options.spin});
     std::fprintf(stderr, "round %u of %u\n", round + 1, options.rounds);
   }
   matrix.Summarize();

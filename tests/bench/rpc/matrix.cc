@@ -43,12 +43,12 @@ std::vector<Cell> AllCells() {
 Matrix::Matrix(const std::vector<Cell>& cells, const Contenders& contenders, Wanted wanted)
     : cells_(cells), contenders_(contenders), wanted_(std::move(wanted)) {}
 
-void Matrix::RunRound(uint32_t round, std::chrono::nanoseconds time) {
+void Matrix::RunRound(uint32_t round, const Pace& pace) {
   for (const Cell& cell : cells_) {
     for (std::size_t i = 0; i < contenders_.size(); ++i) {
       Contender& contender = *contenders_[(i + round) % contenders_.size()];
       if (!contender.CanRun(cell) || !wanted_(cell, contender)) continue;
-      Sample sample = contender.Run(cell, time);
+      Sample sample = contender.Run(cell, pace);
       if (sample.broken.empty()) {
         samples_[{cell.name, contender.name()}].push_back(std::move(sample));
       } else {

@@ -1,7 +1,6 @@
 // Matrix: every contender in every cell, round after round, and the figures that come out.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -34,7 +33,7 @@ class Matrix {
   Matrix(const std::vector<Cell>& cells, const Contenders& contenders, Wanted wanted);
 
   // One run of each contender in each cell. The order of contenders moves on with `round`.
-  void RunRound(uint32_t round, std::chrono::nanoseconds time);
+  void RunRound(uint32_t round, const Pace& pace);
   // From what RunRound gathered.
   void Summarize();
 

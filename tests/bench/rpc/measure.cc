@@ -1,6 +1,7 @@
 #include "tests/bench/rpc/measure.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace objpool::bench {
 namespace {
@@ -15,15 +16,17 @@ Sample Broken(std::string why) {
   return sample;
 }
 
-Sample MeasureLoad(ServerProcess& server, std::chrono::nanoseconds time, load::LoadLoop& load) {
+Sample MeasureLoad(ServerProcess& server, const Pace& pace, load::LoadLoop& load) {
+  if (pace.spin) load.Spin();
   std::string why;
-  const auto warmup = std::max<std::chrono::nanoseconds>(time / 5, std::chrono::milliseconds(20));
+  const auto warmup =
+      std::max<std::chrono::nanoseconds>(pace.time / 5, std::chrono::milliseconds(20));
   if (!load.RunFor(warmup, false, why)) return Broken(why);
   const CpuTime before = server.Cpu();
   const uint64_t begin = load::EventLoop::NowNs();
   // Of a short time a slow server may need several for one cycle.
   for (int tries = 0; load.tally().cycles == 0 && tries < kMaxTries; ++tries) {
-    if (!load.RunFor(time, true, why)) return Broken(why);
+    if (!load.RunFor(pace.time, true, why)) return Broken(why);
   }
   const auto wall = static_cast<double>(load::EventLoop::NowNs() - begin);
   const CpuTime behind = server.Cpu();
@@ -45,13 +48,13 @@ Sample MeasureLoad(ServerProcess& server, std::chrono::nanoseconds time, load::L
 
 }  // namespace
 
-Sample Measure(ServerProcess& server, std::chrono::nanoseconds time, const LoadMaker& make_load,
+Sample Measure(ServerProcess& server, const Pace& pace, const LoadMaker& make_load,
                const std::function<std::string()>& after) {
   server.Resume();
   std::string why;
   Sample sample;
   if (const auto load = make_load(why); load != nullptr) {
-    sample = MeasureLoad(server, time, *load);
+    sample = MeasureLoad(server, pace, *load);
   } else {
     sample.broken = why;
   }

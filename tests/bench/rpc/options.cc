@@ -64,12 +64,17 @@ std::string Take(const std::string& name, const std::string& value, Options& opt
 
 std::optional<Options> ParseOptions(const std::vector<std::string>& arguments, std::string& why) {
   Options options;
-  for (std::size_t i = 0; i < arguments.size(); i += 2) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--spin") {
+      options.spin = true;
+      continue;
+    }
     if (i + 1 == arguments.size()) {
       why = arguments[i] + ": no such option, or its value is missing";
       return std::nullopt;
     }
     why = Take(arguments[i], arguments[i + 1], options);
+    ++i;
     if (!why.empty()) return std::nullopt;
   }
   return options;

@@ -93,7 +93,7 @@ class Redis final : public Contender {
     return true;
   }
 
-  [[nodiscard]] Sample Run(const Cell& cell, std::chrono::nanoseconds time) override {
+  [[nodiscard]] Sample Run(const Cell& cell, const Pace& pace) override {
     const RedisScript script = ScriptOf(cell.batch);
     const auto make_load = [&](std::string& why) -> std::unique_ptr<load::LoadLoop> {
       auto load = std::make_unique<load::LoadLoop>();
@@ -106,7 +106,7 @@ class Redis final : public Contender {
       if (!load->Begin(why)) return nullptr;
       return load;
     };
-    return Measure(*server_, time, make_load, [this] { return Missing(); });
+    return Measure(*server_, pace, make_load, [this] { return Missing(); });
   }
 
  private:

@@ -63,7 +63,7 @@ class SmokeTest(unittest.TestCase):
                 self.assertLessEqual(row["p50_us"], row["p99_us"])
 
     def test_without_peers_it_says_so_and_runs(self):
-        done, rows = run("--rounds", "1", "--seconds", "0.02", "--filter", "batch",
+        done, rows = run("--rounds", "1", "--seconds", "0.02", "--filter", "batch", "--spin",
                          path="/nowhere")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("Left out: Redis LPOP/RPUSH: redis-server is not installed", done.stdout)
