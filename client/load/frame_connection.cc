@@ -86,8 +86,9 @@ void FrameConnection::Begin(uint32_t place, std::size_t path) {
   Place& here = places_[place];
   OBJPOOL_CHECK(here.stream == 0, "a place has one call at a time");
   while (spots_[Spot(next_stream_)] != kFree) next_stream_ += 2;
-  if (next_stream_ > kLastStream - 2 * spots_.size())
+  if (next_stream_ > kLastStream - 2 * spots_.size()) {
     (void)Broken("all stream numbers are used up");
+  }
   here.stream = next_stream_;
   here.window = first_window_;
   here.to_allow = 0;
@@ -124,10 +125,10 @@ void FrameConnection::HalfClose(uint32_t place) {
 // Whole messages wait for room in both windows, behind those that wait already.
 void FrameConnection::Write(uint32_t place, std::string_view message, bool last) {
   Place& here = places_[place];
-  std::array<char, kMessageHeadBytes> head{};
   const auto length = static_cast<uint32_t>(message.size());
-  for (int i = 0; i < 4; ++i)
-    head[static_cast<std::size_t>(1 + i)] = static_cast<char>(length >> (24 - 8 * i));
+  const std::array<char, kMessageHeadBytes> head = {
+      0, static_cast<char>(length >> 24), static_cast<char>(length >> 16),
+      static_cast<char>(length >> 8), static_cast<char>(length)};
   const std::string_view prefix(head.data(), head.size());
   here.half_closed = last;
   const auto bytes = static_cast<int64_t>(prefix.size() + message.size());

@@ -14,6 +14,7 @@ double Median(std::vector<double> values) {
 
 double MedianOf(const std::vector<Sample>& samples, double Sample::*what) {
   std::vector<double> values;
+  values.reserve(samples.size());
   for (const Sample& sample : samples) values.push_back(sample.*what);
   return Median(std::move(values));
 }

@@ -126,7 +126,9 @@ class Redis final : public Contender {
   [[nodiscard]] RedisScript ScriptOf(uint32_t batch) const {
     const std::string count = std::to_string(batch);
     // The first line of a command, which says how many words there are, is the line's.
-    const auto head = [](std::string command) { return command.substr(command.find('\n') + 1); };
+    const auto head = [](const std::string& command) {
+      return command.substr(command.find('\n') + 1);
+    };
     if (kind_ == Kind::kPlain) {
       return {.lease = batch == 1 ? RedisCommand({"LPOP", "free"})
                                   : RedisCommand({"LPOP", "free", count}),
