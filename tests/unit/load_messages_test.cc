@@ -64,8 +64,8 @@ TEST(LoadMessages, APieceOfAResponseHasNoMoreGrantsThanItHas) {
   std::vector<GrantBytes> grants;
   for (std::size_t length = 0; length < bytes.size(); ++length) {
     const std::string_view piece = std::string_view(bytes).substr(0, length);
-    EXPECT_EQ(ReadGrants(piece, grants), v1::LeaseResponse().ParseFromString(std::string(piece)))
-        << length;
+    v1::LeaseResponse response;
+    EXPECT_EQ(ReadGrants(piece, grants), response.ParseFromString(std::string(piece))) << length;
   }
 }
 
