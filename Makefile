@@ -1,11 +1,12 @@
 # One command for each thing one wants of a checkout. CMake builds; this only says what to build and
 # sees to it that the Debian packages are there (deploy/apt), as root or through sudo.
 #
-# JOBS=N sets how much is done at once; ARGS="..." are further flags for `make run` and
-# `make bench-pool`.
+# JOBS=N sets how much is done at once; ARGS="..." are further flags for `make run`,
+# `make bench-pool` and `make bench-rpc`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify bench bench-pool format format-check tidy image image-test clean
+.PHONY: help run build test verify bench bench-pool bench-rpc format format-check tidy image \
+  image-test clean
 # The recipes of two targets would work in the same build folder.
 .NOTPARALLEL:
 
@@ -38,6 +39,13 @@ bench-pool: ## Measure the pool against its peers, in one run; ARGS="--rounds N 
 	cmake --build --preset release --parallel $(JOBS) --target pool_bench
 	mkdir -p build/bench
 	build/release/bin/pool_bench --json build/bench/pool.json $(ARGS)
+
+bench-rpc: ## Measure the server against its peers, in one run; ARGS="--rounds N --seconds S ..."
+	deploy/apt/install.sh build bench-rpc
+	cmake --preset release -DOBJPOOL_TESTS=OFF -DOBJPOOL_BENCH_RPC=ON
+	cmake --build --preset release --parallel $(JOBS) --target rpc_bench
+	mkdir -p build/bench
+	build/release/bin/rpc_bench --json build/bench/rpc.json $(ARGS)
 
 format: ## Lay out the C++ sources with clang-format
 	deploy/apt/install.sh test

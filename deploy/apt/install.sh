@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that are missing from the groups named: build, test, tools, numa, bench.
+# Installs the Debian 12 packages that are missing from the groups named:
+# build, test, tools, numa, bench, bench-rpc.
 #
 #   deploy/apt/install.sh GROUP...
 #
@@ -83,7 +84,7 @@ install_missing() {
 }
 
 main() {
-  (($#)) || die "usage: install.sh GROUP... (build, test, tools, numa, bench)"
+  (($#)) || die "usage: install.sh GROUP... (build, test, tools, numa, bench, bench-rpc)"
   local group packages
   for group in "$@"; do
     [[ -f $here/$group.txt ]] || die "no group '$group': there is no $here/$group.txt"

@@ -23,7 +23,8 @@ MAY_INCLUDE = {
                        "server/rpc/call.h", "server/rpc/method_table.h", "server/rpc/status.h",
                        "server/rpc/boot_clock.h") + GENERATED_API + GENERATED_CONFIG,
     "server": ("pool/", "server/"),
-    "client": ("pool/base/",) + GENERATED_API,
+    "client/load": ("pool/base/",),
+    "client": ("pool/base/", "client/load/") + GENERATED_API,
     "client/example": ("client/",),
 }
 
@@ -32,12 +33,14 @@ MAY_INCLUDE = {
 LIBRARIES = {
     "hwloc": (r"hwloc(/|\.h)", r"pool/topology_hwloc\.cc"),
     "libsodium": (r"sodium(/|\.h)", r"server/lease/grant_key\.cc|server/store/checksum\.cc"),
-    "gRPC": (r"grpcpp/|grpc/(?!.*\.pb\.h$)|.*\.grpc\.pb\.h$", r"server/rpc/grpc_.*|client/.*"),
+    "gRPC": (r"grpcpp/|grpc/(?!.*\.pb\.h$)|.*\.grpc\.pb\.h$",
+             r"server/rpc/grpc_.*|client/(?!load/).*"),
+    "libnghttp2": (r"nghttp2/", r"client/load/header_blocks\.cc"),
     "prometheus-cpp": (r"prometheus/", r"server/metrics/.*|server/collector.*"),
     "libmicrohttpd": (r"microhttpd\.h", r"server/metrics/http_endpoint\.cc"),
-    "CLI11": (r"CLI/", r"server/config/flags\.cc|client/.*"),
-    "Abseil": (r"absl/", r"server/rpc/.*|client/.*"),
-    "protobuf": (r"google/protobuf/", r"server/(config|service)/.*|client/.*"),
+    "CLI11": (r"CLI/", r"server/config/flags\.cc|client/(?!load/).*"),
+    "Abseil": (r"absl/", r"server/rpc/.*|client/(?!load/).*"),
+    "protobuf": (r"google/protobuf/", r"server/(config|service)/.*|client/(?!load/).*"),
     "GoogleTest": (r"g(test|mock)/", r"(?!)"),
 }
 
@@ -58,14 +61,16 @@ MAY_LINK = {
     "server/config": (r"objpool", r"objpool_(lease|proto)", r"CLI11::CLI11"),
     "server/service": (r"objpool", r"objpool_(config|lease|proto|rpc|store)"),
     "server": (r"objpool", r"objpool_(config|lease|metrics|proto|rpc|service|store)"),
-    "client": (r"objpool_proto", r"gRPC::.*", r"absl::.*", r"CLI11::CLI11",
+    "client/load": (r"\$\{NGHTTP2_LIBRARY\}",),
+    "client": (r"objpool_(frames|proto)", r"gRPC::.*", r"absl::.*", r"CLI11::CLI11",
                r"\$<BUILD_INTERFACE:objpool_build>"),
     "client/example": (r"objpool_client::objpool_client",),
 }
 
 # Every room is explained to the next engineer.
 WITH_README = ("pool", "server", "server/lease", "server/store", "server/rpc", "server/metrics",
-               "server/config", "server/service", "client", "proto", "deploy", "tests")
+               "server/config", "server/service", "client", "client/load", "proto", "deploy",
+               "tests")
 
 _INCLUDE = re.compile(r'\s*#\s*include\s*(<([^>]+)>|"([^"]+)")')
 _OURS = re.compile(r"(pool|server|client|tests)/")

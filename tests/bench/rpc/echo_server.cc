@@ -1,0 +1,74 @@
+// rpc_echo: the engine of objpoold with a handler that does nothing, as what the engine costs by
+// itself.
+//
+//   rpc_echo CPU READY_FILE
+//
+// Serves with one worker on that CPU; its address is in the file once it does. Until SIGTERM.
+#include <signal.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "server/rpc/engine.h"
+#include "server/rpc/method_table.h"
+#include "tests/bench/rpc/echo_script.h"
+
+namespace {
+
+using objpool::bench::kEchoFill;
+using objpool::bench::kEchoHeadBytes;
+
+void Fill(objpool::rpc::UnaryCall& call) {
+  const std::string_view request = call.request();
+  if (request.size() < kEchoHeadBytes) {
+    call.Finish({objpool::rpc::Code::kInvalidArgument, "no length", {}});
+    return;
+  }
+  const std::size_t bytes = std::size_t{static_cast<uint8_t>(request[0])} |
+                            std::size_t{static_cast<uint8_t>(request[1])} << 8;
+  std::memset(call.AllocateReply(bytes), kEchoFill, bytes);
+  call.Finish({});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view cpu_text = argc == 3 ? argv[1] : "";
+  uint32_t cpu = 0;
+  if (std::from_chars(cpu_text.begin(), cpu_text.end(), cpu).ptr != cpu_text.end() || argc != 3) {
+    std::fputs("rpc_echo CPU READY_FILE\n", stderr);
+    return 2;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t stops;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+  objpool::rpc::MethodTable methods;
+  methods.Add(std::string(objpool::bench::kEchoService), std::string(objpool::bench::kEchoMethod),
+              objpool::rpc::UnaryHandler(Fill));
+  objpool::rpc::EngineOptions options;
+  options.worker_cpus = {cpu};
+  std::string why;
+  const auto engine = objpool::rpc::StartGrpcEngine(
+      options, methods,
+      {.on_start = [](uint32_t, std::string&) { return true; },
+       .on_turn = [](uint32_t, objpool::rpc::BootNs) { return false; }},
+      why);
+  if (engine == nullptr) {
+    std::fprintf(stderr, "rpc_echo: %s\n", why.c_str());
+    return 1;
+  }
+  std::ofstream(argv[2]) << engine->address() << std::endl;
+  int got = 0;
+  sigwait(&stops, &got);
+  engine->Stop(std::chrono::milliseconds(100));
+  return 0;
+}
