@@ -1,12 +1,12 @@
 #include "server/service/lease_service.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "server/lease/batch_room.h"
 #include "server/service/fields.h"
 #include "server/service/identity.h"
 #include "server/service/lease_request.h"
@@ -15,6 +15,7 @@ namespace objpool::server {
 namespace {
 
 using google::rpc::Status;
+using lease::BatchRoom;
 using lease::Disposition;
 using lease::GrantRef;
 using lease::kMaxBatch;
@@ -27,15 +28,16 @@ GrantRef ToRef(const v1::GrantRef& ref) { return {ref.handle(), ref.fence(), ref
 // 1 .. kMaxBatch entries, each with its grant. Adds to `bad` and reads nothing beyond the limit.
 template <typename Entries, typename GrantOf>
 std::span<GrantRef> ReadRefs(const char* field, const Entries& entries, GrantOf grant_of,
-                             std::array<GrantRef, kMaxBatch>& refs, Violations& bad) {
+                             BatchRoom<GrantRef>& room, Violations& bad) {
   const auto size = static_cast<std::size_t>(entries.size());
   if (size < 1 || size > kMaxBatch) {
     bad.Add(field, "must have 1 .. " + std::to_string(kMaxBatch) + " entries, got " +
                        std::to_string(size));
     return {};
   }
+  const auto refs = room.First(size);
   for (std::size_t i = 0; i < size; ++i) refs[i] = grant_of(entries[static_cast<int>(i)]);
-  return std::span(refs).first(size);
+  return refs;
 }
 
 // Gives each verdict its error, and the call the error of a single one.
@@ -46,6 +48,9 @@ Status Answer(const NamedPool& pool, std::span<const GrantRef> refs,
   for (std::size_t i = 0; i < refs.size(); ++i) {
     auto* const result = reply.add_results();
     set_result(verdicts[i], *result);
+    if (verdicts[i].outcome == lease::Outcome::kOk) [[likely]] {
+      continue;
+    }
     Status error = FromVerdict(verdicts[i], {.pool = pool.spec.name,
                                              .field = field_of(i),
                                              .handle = refs[i].handle,
@@ -60,11 +65,12 @@ Status Answer(const NamedPool& pool, std::span<const GrantRef> refs,
 
 // How the items of a Return come back; empty when all are clean.
 std::span<const Disposition> ReadDispositions(const v1::ReturnRequest& request,
-                                              std::array<Disposition, kMaxBatch>& room,
-                                              Violations& bad) {
+                                              BatchRoom<Disposition>& room, Violations& bad) {
   bool all_clean = true;
-  for (int i = 0; i < request.items_size() && i < static_cast<int>(kMaxBatch); ++i) {
-    Disposition& to = room[static_cast<std::size_t>(i)];
+  const auto dispositions =
+      room.First(std::min<std::size_t>(static_cast<std::size_t>(request.items_size()), kMaxBatch));
+  for (int i = 0; i < static_cast<int>(dispositions.size()); ++i) {
+    Disposition& to = dispositions[static_cast<std::size_t>(i)];
     switch (request.items(i).disposition()) {
       case v1::DISPOSITION_UNSPECIFIED:
       case v1::DISPOSITION_CLEAN:
@@ -83,7 +89,7 @@ std::span<const Disposition> ReadDispositions(const v1::ReturnRequest& request,
     }
     all_clean = false;
   }
-  return std::span(room).first(all_clean ? 0 : static_cast<std::size_t>(request.items_size()));
+  return dispositions.first(all_clean ? 0 : dispositions.size());
 }
 
 }  // namespace
@@ -161,18 +167,18 @@ bool LeaseService::LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& 
                                 std::vector<GrantRef>& grants) {
   const lease::Waiter& want = wish.waiter;
   const auto there = static_cast<uint32_t>(grants.size());
-  std::array<GrantRef, kMaxBatch> refs;
-  const uint32_t granted =
-      wish.pool.leases->Lease(info.worker,
-                              {.min_count = want.min_count - there,
-                               .ttl_ms = want.ttl_ms,
-                               .holder = want.holder,
-                               .dirty = want.dirty,
-                               .request = *wish.request,
-                               .classes = want.classes,
-                               .near_node = want.near_node},
-                              info.now, std::span(refs).first(want.count - there));
-  const auto more = std::span(refs).first(granted);
+  BatchRoom<GrantRef> room;
+  const auto refs = room.First(want.count - there);
+  const uint32_t granted = wish.pool.leases->Lease(info.worker,
+                                                   {.min_count = want.min_count - there,
+                                                    .ttl_ms = want.ttl_ms,
+                                                    .holder = want.holder,
+                                                    .dirty = want.dirty,
+                                                    .request = *wish.request,
+                                                    .classes = want.classes,
+                                                    .near_node = want.near_node},
+                                                   info.now, refs);
+  const auto more = refs.first(granted);
   grants.insert(grants.end(), more.begin(), more.end());
   if (granted != 0) requests_.Complete(*wish.request, more, info.now + want.ttl_ms + 1);
   return granted != 0;
@@ -205,7 +211,8 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
   if (Status refusal = Admit(info, wish); refusal.code() != 0) return refusal;
   lease::LeasePool& pool = *wish.pool.leases;
   const lease::Waiter& want = wish.waiter;
-  std::array<GrantRef, kMaxBatch> refs;
+  BatchRoom<GrantRef> room;
+  const auto refs = room.First(want.count);
   const uint32_t granted = pool.Lease(info.worker,
                                       {.min_count = want.min_count,
                                        .ttl_ms = want.ttl_ms,
@@ -215,13 +222,13 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
                                        .classes = want.classes,
                                        .near_node = want.near_node,
                                        .tenant = want.tenant},
-                                      info.now, std::span(refs).first(want.count));
+                                      info.now, refs);
   const lease::Tenant tenant = want.tenant;
   const uint32_t not_granted = want.count - granted;
   if (granted != 0) {
     pool.quotas().Release(tenant, not_granted);
     if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(wish.pool);
-    const auto grants = std::span(refs).first(granted);
+    const auto grants = refs.first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
     FillLeaseResponse(wish.pool, grants, want.ttl_ms, reply);
     return Status();
@@ -252,7 +259,7 @@ Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& reque
   NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
   if (pool == nullptr) return error;
   Violations bad;
-  std::array<GrantRef, kMaxBatch> room;
+  BatchRoom<GrantRef> room;
   const auto refs = ReadRefs(
       "items", request.items(), [](const v1::ReturnItem& item) { return ToRef(item.grant()); },
       room, bad);
@@ -261,13 +268,13 @@ Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& reque
     bad.Add("items[" + std::to_string(i) + "].grant", "is required");
     break;
   }
-  std::array<Disposition, kMaxBatch> dispositions;
+  BatchRoom<Disposition> dispositions;
   const auto as = ReadDispositions(request, dispositions, bad);
   if (!bad.empty()) return bad.ToError();
 
   CountCall(info, *pool);
-  std::array<Verdict, kMaxBatch> verdicts;
-  const auto out = std::span(verdicts).first(refs.size());
+  BatchRoom<Verdict> verdicts;
+  const auto out = verdicts.First(refs.size());
   pool->leases->Return(info.worker, refs, info.now, out, as);
   return Answer(
       *pool, refs, out, info.now,
@@ -284,15 +291,15 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
   NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
   if (pool == nullptr) return error;
   Violations bad;
-  std::array<GrantRef, kMaxBatch> room;
+  BatchRoom<GrantRef> room;
   const auto refs = ReadRefs("grants", request.grants(), ToRef, room, bad);
   const uint64_t ttl_ms = TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, bad);
   if (!bad.empty()) return bad.ToError();
   if (pool->spec.on_disk && disk_.failed()) return DiskFailed(disk_.why());
 
   CountCall(info, *pool);
-  std::array<Verdict, kMaxBatch> verdicts;
-  const auto out = std::span(verdicts).first(refs.size());
+  BatchRoom<Verdict> verdicts;
+  const auto out = verdicts.First(refs.size());
   pool->leases->Renew(info.worker, refs, ttl_ms, info.now, out);
   if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(*pool);
   SetDuration(ttl_ms, *reply.mutable_ttl());

@@ -1,16 +1,16 @@
 #include "server/service/session_runs.h"
 
 #include <algorithm>
-#include <array>
 #include <span>
 
+#include "server/lease/batch_room.h"
 #include "server/service/errors.h"
 
 namespace objpool::server {
 namespace {
 
+using lease::BatchRoom;
 using lease::GrantRef;
-using lease::kMaxBatch;
 using lease::Outcome;
 using lease::SessionGrants;
 using lease::Verdict;
@@ -24,13 +24,14 @@ struct Run {
 };
 
 Run TakeRun(const SessionStep& step, const SessionGrants& grants, std::size_t& end,
-            std::size_t most, std::array<GrantRef, kMaxBatch>& room) {
+            std::size_t most, BatchRoom<GrantRef>& room) {
   Run run{
       .first = grants.FirstOfRun(end, most), .end = end, .name = {}, .pool = nullptr, .refs = {}};
   run.name = grants.PoolOf(grants.at(run.first));
   run.pool = step.pools.Find(run.name);
-  for (std::size_t i = run.first; i < run.end; ++i) room[i - run.first] = grants.at(i).ref;
-  run.refs = std::span(room).first(run.end - run.first);
+  const auto refs = room.First(run.end - run.first);
+  for (std::size_t i = run.first; i < run.end; ++i) refs[i - run.first] = grants.at(i).ref;
+  run.refs = refs;
   end = run.first;
   return run;
 }
@@ -85,14 +86,14 @@ void LosePool(const Run& run, SessionGrants& grants, const OnNews& lost) {
 uint32_t ReturnRun(const SessionStep& step, SessionGrants& grants, std::size_t& end,
                    std::size_t most, lease::Disposition as) {
   const Forgetter forgetter(step, grants);
-  std::array<GrantRef, kMaxBatch> room;
-  std::array<Verdict, kMaxBatch> verdicts;
+  BatchRoom<GrantRef> room;
+  BatchRoom<Verdict> verdicts;
   const Run run = TakeRun(step, grants, end, most, room);
   uint32_t returned = 0;
   if (run.pool != nullptr) {
-    const auto out = std::span(verdicts).first(run.refs.size());
-    std::array<lease::Disposition, kMaxBatch> dispositions;
-    const auto all = std::span(dispositions).first(run.refs.size());
+    const auto out = verdicts.First(run.refs.size());
+    BatchRoom<lease::Disposition> dispositions;
+    const auto all = dispositions.First(run.refs.size());
     std::ranges::fill(all, as);
     run.pool->leases->Return(step.worker, run.refs, step.now, out, all);
     returned = static_cast<uint32_t>(std::ranges::count(out, Outcome::kOk, &Verdict::outcome));
@@ -104,8 +105,8 @@ uint32_t ReturnRun(const SessionStep& step, SessionGrants& grants, std::size_t& 
 uint32_t RenewRun(const SessionStep& step, SessionGrants& grants, std::size_t& end,
                   std::size_t most, std::optional<uint64_t> ttl_ms, const OnNews& lost) {
   const Forgetter forgetter(step, grants);
-  std::array<GrantRef, kMaxBatch> room;
-  std::array<Verdict, kMaxBatch> verdicts;
+  BatchRoom<GrantRef> room;
+  BatchRoom<Verdict> verdicts;
   const Run run = TakeRun(step, grants, end, most, room);
   if (run.pool == nullptr) {
     LosePool(run, grants, lost);
@@ -117,7 +118,7 @@ uint32_t RenewRun(const SessionStep& step, SessionGrants& grants, std::size_t& e
   const uint64_t high_ms = run.pool->ttl_max_ms.load(std::memory_order_relaxed);
   const uint64_t wanted = ttl_ms.value_or(last_ttl_ms == 0 ? usual_ms : last_ttl_ms);
   const uint64_t time_ms = std::max(low_ms, std::min(wanted, high_ms));
-  const auto out = std::span(verdicts).first(run.refs.size());
+  const auto out = verdicts.First(run.refs.size());
   run.pool->leases->Renew(step.worker, run.refs, time_ms, step.now, out);
   step.ticket = std::max(step.ticket, step.disk.TicketFor(*run.pool));
   uint32_t renewed = 0;
@@ -137,7 +138,7 @@ uint32_t RenewRun(const SessionStep& step, SessionGrants& grants, std::size_t& e
 void LookAtRun(const SessionStep& step, SessionGrants& grants, std::size_t& end, std::size_t most,
                const OnNews& news) {
   const Forgetter forgetter(step, grants);
-  std::array<GrantRef, kMaxBatch> room;
+  BatchRoom<GrantRef> room;
   const Run run = TakeRun(step, grants, end, most, room);
   if (run.pool == nullptr) {
     LosePool(run, grants, news);

@@ -18,9 +18,10 @@ constexpr uint64_t kMaxLingerMs = 300'000;
 constexpr rpc::BootNs kOpeningNs = 10'000'000'000;
 // What one turn does for one stream, in grants.
 constexpr std::size_t kWorkPerTurn = 1024;
-// Above it, a message's memory is not kept for the next one.
-constexpr std::size_t kKeptBytes = 4096;
-constexpr int kKeptOperations = 16;
+// Above it, a message's memory is not kept for the next one: room for 64 operations that came
+// together, and their answers.
+constexpr std::size_t kKeptBytes = 16'384;
+constexpr int kKeptOperations = 64;
 
 }  // namespace
 
