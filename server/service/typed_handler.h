@@ -40,8 +40,8 @@ inline void FinishWith(rpc::UnaryCall& call, const google::protobuf::MessageLite
   call.Finish({});
 }
 
-// The messages of one call at a time, of one worker. They and what is in them begin in memory that is
-// there; a call of many grants takes more, and gives it back.
+// The messages of one call at a time, of one worker. They and what is in them begin in memory that
+// is there; a call of many grants takes more, and gives it back.
 struct CallMemory {
   static constexpr std::size_t kBytes = 32'768;  // some 200 grants
   std::unique_ptr<char[]> first = std::make_unique_for_overwrite<char[]>(kBytes);
