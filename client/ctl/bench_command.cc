@@ -11,6 +11,7 @@
 #include "client/ctl/bench_report.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/load.h"
+#include "client/ctl/open_bench.h"
 
 namespace objpool::client {
 namespace {
@@ -157,6 +158,10 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
     }
   }
   options.pool = BarePool(options.pool);
+  if (options.rate > 0) {
+    const InterruptScope scope;
+    return RunOpenBench(options, target, console, [] { return interrupted != 0; });
+  }
   // Connects them all, so that nobody measures a handshake.
   for (const Client& client : connections) {
     const Result<v1::Pool> pool = client.GetPool(options.pool);

@@ -336,9 +336,25 @@ class CommandLine {
         ->check(CLI::Range(1u, kMaxBatch));
     AddDuration(*bench, "--hold", Milliseconds(0), bench_.hold, "From lease to return [0ms]");
     AddDuration(*bench, "--ttl", Milliseconds(1), bench_.ttl, "Of each lease [the pool's default]");
+    bench
+        ->add_option("--rate", bench_.rate,
+                     "Begin so many cycles in a second, whatever the answers take, and count from "
+                     "when each was meant to begin [0: each client waits for its answer]")
+        ->check(CLI::Range(0.0, kMaxBenchRate))
+        ->excludes("--count")
+        ->excludes("--clients");
+    bench->add_flag("--uniform", bench_.uniform, "With --rate: evenly [at random]");
+    bench->add_flag("--hold-random", bench_.hold_random,
+                    "With --rate: hold for an exponential time, --hold on average");
+    bench
+        ->add_flag("--verify", bench_.verify,
+                   "With --rate: check every answer; the pool must be ours alone")
+        ->needs("--rate");
+    bench->add_option("--seed", bench_.seed, "With --rate: of what is random");
     bench->footer(
         Example("  objpoolctl bench --pool ports --duration 5s --clients 16\n"
-                "  objpoolctl bench --count 100000 --output json > result.json"));
+                "  objpoolctl bench --count 100000 --output json > result.json\n"
+                "  objpoolctl bench --rate 5000 --hold 20ms --hold-random --verify"));
   }
 
   CLI::App app_;

@@ -90,7 +90,15 @@ struct BenchOptions {
   uint32_t batch = 1;        // Range: 1 .. kMaxBatch.
   Milliseconds hold{0};
   Milliseconds ttl{0};  // Default: 0, the pool's own.
+  // Cycles to begin in a second, whether or not the answers have come; unless 0. Then `clients` and
+  // `count` do not matter.
+  double rate = 0;           // Range: 0 .. kMaxBenchRate
+  bool uniform = false;      // evenly; else at random
+  bool hold_random = false;  // exponential; else always the same
+  bool verify = false;       // check every answer
+  uint64_t seed = 0;         // of what is random; 0: another each time
 };
+inline constexpr double kMaxBenchRate = 1e6;
 inline constexpr uint32_t kMaxBenchConnections = 256;
 // Each is a thread with 90 KB of histograms.
 inline constexpr uint32_t kMaxBenchClients = 512;

@@ -21,7 +21,9 @@ enum class Exit : uint8_t {
   kRefused = 1,  // the server refused, or some items failed
   kUsage = 2,
   kExhausted = 3,
+  kViolated = 4,     // bench --verify: the server said what cannot be true
   kUnreachable = 5,  // no connection, or no answer
+  kInvalid = 7,      // bench --rate: the load was the bottleneck
   kInterrupted = 130,
 };
 

@@ -39,13 +39,12 @@ void EventLoop::WantWritable(int fd, uint32_t number, bool wants) {
 
 void EventLoop::Turn(std::chrono::nanoseconds most,
                      const std::function<void(uint32_t number)>& on_ready) {
-  constexpr auto kLongest = std::chrono::milliseconds(100);
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::milliseconds(100);
   std::array<epoll_event, 128> events;
-  // Rounded up: a loop that turns without waiting would take the CPU from the server.
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(
-      std::min<std::chrono::nanoseconds>(most, kLongest));
-  const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
-                                 static_cast<int>(ms.count()));
+  const auto ns = std::min<std::chrono::nanoseconds>(most, kLongest).count();
+  const timespec time{.tv_sec = 0, .tv_nsec = ns};
+  const int count =
+      ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &time, nullptr);
   OBJPOOL_CHECK(count >= 0 || errno == EINTR, "epoll waits");
   for (int i = 0; i < count; ++i) on_ready(events[static_cast<std::size_t>(i)].data.u32);
 }

@@ -16,6 +16,11 @@ constexpr uint32_t kRefHandle = 1;
 constexpr uint32_t kRefFence = 2;
 constexpr uint32_t kRefKey = 3;
 constexpr uint32_t kResponseResults = 1;
+constexpr uint32_t kRequestTtl = 4;   // of LeaseRequest
+constexpr uint32_t kResponseTtl = 2;  // of LeaseResponse
+constexpr uint32_t kSeconds = 1;      // of Duration
+constexpr uint32_t kNanos = 2;
+constexpr uint32_t kAlreadyReturned = 2;  // of ReturnResult
 
 bool ReadRef(std::string_view ref, GrantBytes& grant) {
   grant = {.handle = 0, .fence = 0, .ref = ref};  // a handle of 0 is not sent
@@ -43,11 +48,40 @@ bool ReadGrant(std::string_view bytes, GrantBytes& grant) {
 
 }  // namespace
 
-std::string LeaseRequestBytes(std::string_view pool, uint32_t count) {
+std::string LeaseRequestBytes(std::string_view pool, uint32_t count, uint64_t ttl_ms) {
   std::string request;
   AppendBytes(kRequestPool, pool, request);
   AppendNumber(kRequestCount, count, request);
+  if (ttl_ms == 0) return request;
+  std::string ttl;
+  AppendNumber(kSeconds, ttl_ms / 1000, ttl);
+  AppendNumber(kNanos, ttl_ms % 1000 * 1'000'000, ttl);
+  AppendBytes(kRequestTtl, ttl, request);
   return request;
+}
+
+uint64_t ReadTtlMs(std::string_view response) {
+  uint64_t ms = 0;
+  FieldWalk walk(response);
+  for (Field field; walk.Next(field);) {
+    if (field.number != kResponseTtl) continue;
+    FieldWalk parts(field.bytes);
+    for (Field part; parts.Next(part);) {
+      if (part.number == kSeconds) ms += part.value * 1000;
+      if (part.number == kNanos) ms += part.value / 1'000'000;
+    }
+  }
+  return ms;
+}
+
+bool SaysAlreadyReturned(std::string_view response) {
+  bool already = false;
+  FieldWalk walk(response);
+  for (Field field; walk.Next(field);) {
+    FieldWalk result(field.bytes);
+    for (Field part; result.Next(part);) already |= part.number == kAlreadyReturned;
+  }
+  return already;
 }
 
 bool ReadGrants(std::string_view response, std::vector<GrantBytes>& grants) {

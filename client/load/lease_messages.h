@@ -21,8 +21,11 @@ struct GrantBytes {
   std::string_view ref;  // the whole GrantRef, in the response's bytes
 };
 
-// A LeaseRequest.
-[[nodiscard]] std::string LeaseRequestBytes(std::string_view pool, uint32_t count);
+// A LeaseRequest. A `ttl_ms` of 0 asks for the pool's default.
+[[nodiscard]] std::string LeaseRequestBytes(std::string_view pool, uint32_t count,
+                                            uint64_t ttl_ms = 0);
+// The time of the grants of a LeaseResponse, in milliseconds; 0 where it says none.
+[[nodiscard]] uint64_t ReadTtlMs(std::string_view response);
 // Puts the grants of a LeaseResponse into `grants`, instead of what was there. False where the
 // bytes are not such a message, or a grant lacks its fence or key.
 [[nodiscard]] bool ReadGrants(std::string_view response, std::vector<GrantBytes>& grants);
@@ -31,5 +34,7 @@ void AppendReturnRequest(std::string_view pool, std::span<const GrantBytes> gran
                          std::string& to);
 // A ReturnResponse says of so many items that each came back, and by this call.
 [[nodiscard]] bool SaysAllReturned(std::string_view response, std::size_t items);
+// Of its only item, that it had come back before.
+[[nodiscard]] bool SaysAlreadyReturned(std::string_view response);
 
 }  // namespace objpool::load

@@ -1,0 +1,132 @@
+"""objpoolctl bench --rate: arrivals that do not wait, answers that are checked, and a run that says
+when it is worth nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import unittest
+
+from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server
+
+CONFIG = """
+pools { name: "ids" ids { count: 64 } }
+pools { name: "few" ids { count: 2 } ttl_default { seconds: 30 } }
+"""
+VIOLATED = 4
+INVALID = 7
+
+
+def bench(address, *flags):
+    """Its exit code and its report."""
+    done = subprocess.run(
+        [BIN_DIR / "objpoolctl", "--server", address, "--output", "json", "bench", *flags],
+        capture_output=True, text=True, timeout=DEADLINE_S)
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+class OpenBenchTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(Server(CONFIG))
+
+    def setUp(self):
+        self.api = self.enterContext(Api(self.server))
+
+    def tearDown(self):
+        for pool in ("ids", "few"):
+            state = self.api.get_pool(pool)
+            self.assertEqual(state.free, state.capacity, "it leaves nothing behind")
+
+    def test_keeps_its_rate_and_its_books(self):
+        granted = self.api.stats("ids").granted
+        code, report = bench(self.server.address, "--pool=ids", "--rate=400", "--warmup=200ms",
+                             "--duration=2s", "--hold=5ms", "--hold-random", "--verify")
+        # On a machine that is busy with other things, it says so.
+        self.assertEqual(code, 0 if report["valid"] else INVALID)
+        self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+        self.assertGreater(report["verified"]["checks"], 2000)
+        whole = report["whole_run"]
+        self.assertEqual(self.api.stats("ids").granted - granted,
+                         whole["begun"] - whole["exhausted"] - whole["failed"])
+        # 880 are expected; six times their deviation.
+        self.assertLess(abs(whole["begun"] + whole["dropped"] - 880), 180)
+        self.assertGreater(report["latency_us"]["lease"]["count"], 0)
+        self.assertEqual(len(report["seconds"]), 2)
+
+    def test_evenly_is_exact(self):
+        _, report = bench(self.server.address, "--pool=ids", "--rate=300", "--uniform",
+                          "--warmup=0ms", "--duration=1s")
+        self.assertIn(report["whole_run"]["begun"] + report["whole_run"]["dropped"], (299, 300))
+        self.assertIsNone(report["verified"])
+
+    def test_empty_is_an_answer_and_is_justified(self):
+        _, report = bench(self.server.address, "--pool=few", "--rate=400", "--warmup=0ms",
+                          "--duration=1s", "--hold=20ms", "--verify")
+        self.assertGreater(report["whole_run"]["exhausted"], 50)
+        self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+
+    def test_batches(self):
+        _, report = bench(self.server.address, "--pool=ids", "--rate=200", "--batch=7",
+                          "--warmup=0ms", "--duration=1s", "--verify")
+        self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+        self.assertEqual(report["whole_run"]["failed"], 0)
+
+    def test_a_load_without_cpu_says_that_it_is_invalid(self):
+        # More than anybody can send.
+        code, report = bench(self.server.address, "--pool=ids", "--rate=1000000", "--warmup=0ms",
+                             "--duration=500ms")
+        self.assertFalse(report["valid"])
+        self.assertEqual(code, INVALID)
+        self.assertRegex(report["why_invalid"], "late|dropped")
+
+    def test_a_pool_of_others_cannot_be_verified(self):
+        (grant,) = self.api.lease("few").grants
+        code, why = bench(self.server.address, "--pool=few", "--rate=10", "--verify",
+                          "--duration=100ms")
+        self.api.give_back("few", grant.ref)
+        self.assertEqual(code, 1)
+        self.assertIn("a pool for itself", why)
+
+    def test_interrupted_it_returns_what_it_holds(self):
+        process = subprocess.Popen(
+            [BIN_DIR / "objpoolctl", "--server", self.server.address, "bench", "--pool=ids",
+             "--rate=200", "--hold=100ms", "--duration=1h"], stdout=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        while self.api.get_pool("ids").leased == 0:
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEADLINE_S)
+        self.assertEqual(process.returncode, 130)
+
+
+class BrokenServerTest(unittest.TestCase):
+    def verify(self, fault):
+        with subprocess.Popen([BIN_DIR / "broken_server", fault], stdout=subprocess.PIPE,
+                              text=True) as server:
+            try:
+                return bench(f"127.0.0.1:{int(server.stdout.readline())}", "--pool=ids",
+                             "--rate=1000", "--warmup=0ms", "--duration=2s", "--hold=20ms",
+                             "--hold-random", "--ttl=30s", "--connections=2", "--verify")
+            finally:
+                server.kill()
+
+    def test_every_fault_is_seen(self):
+        faults = subprocess.run([BIN_DIR / "broken_server"], capture_output=True, text=True,
+                                check=True).stdout.split()
+        self.assertGreater(len(faults), 9)
+        for fault in faults:
+            with self.subTest(fault=fault):
+                code, report = self.verify(fault)
+                if fault == "none":
+                    self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+                    self.assertNotEqual(code, VIOLATED)
+                    continue
+                self.assertEqual(code, VIOLATED, report)
+                self.assertTrue(report["verified"]["first_violation"])
+                if "OBJPOOL_SHOW" in os.environ:
+                    print(f"{fault}: {report['verified']['first_violation']}")
+
+
+if __name__ == "__main__":
+    unittest.main()
