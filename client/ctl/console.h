@@ -22,6 +22,7 @@ enum class Exit : uint8_t {
   kUsage = 2,
   kExhausted = 3,
   kUnreachable = 5,  // no connection, or no answer
+  kLost = 6,         // a lease was lost while it was in use
   kInterrupted = 130,
 };
 
