@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxPoolNameBytes = 63;
 inline constexpr uint64_t kMaxHandle = (uint64_t{1} << 24) - 1;
 inline constexpr uint32_t kMaxBatch = 1024;
 inline constexpr std::size_t kMaxHolderBytes = 64;
+inline constexpr std::size_t kMaxRequestIdBytes = 64;
 
 struct Ref {
   std::string pool;  // bare, without "pools/"

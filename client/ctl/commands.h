@@ -20,15 +20,38 @@ struct LeaseOptions {
   std::string holder;      // At most kMaxHolderBytes.
   Milliseconds max_wait{0};
   uint32_t priority = 0;  // Range: 0 .. 9.
+  bool dirty = false;     // those to be cleaned
+  std::vector<v1::SelectorTerm> selector;
+  std::optional<uint32_t> near_node;
+  std::string request_id;  // At most kMaxRequestIdBytes.
 };
+[[nodiscard]] v1::LeaseRequest RequestOf(const LeaseOptions& options);
 // Leases, and writes value, ref and ttl of each grant. Grants that could not be written are
 // returned.
 [[nodiscard]] Exit RunLease(const LeaseOptions& options, const Target& target, Console& console);
 
+// What to do with a command that runs on while a handle of it is lost.
+enum class LossRule : uint8_t {
+  kKill,  // end it, and exit with kLost
+  kWarn,  // say so
+  kIgnore,
+};
+struct RunOptions {
+  std::vector<std::string> command;  // and its arguments. Empty: there is none.
+  LossRule on_loss = LossRule::kKill;
+  Milliseconds kill_after{5000};  // from the SIGTERM to the SIGKILL
+};
+// Leases, runs the command with the handles in its environment, renews them meanwhile, and returns
+// them at its end. Exits as the command does, with Child::kCannotRun or kNotFound where there is
+// none, with kLost, or as RunLease where nothing was leased.
+[[nodiscard]] Exit RunLeased(const LeaseOptions& options, const RunOptions& run,
+                             const Target& target, Console& console);
+
 struct RefsOptions {
   // As given: refs, or "-" for those on `in`, one a line; lines that `lease` wrote will do.
   std::vector<std::string> refs;
-  Milliseconds ttl{0};  // renew only. Default: 0, the pool's own.
+  Milliseconds ttl{0};                                  // renew only. Default: 0, the pool's own.
+  v1::Disposition disposition = v1::DISPOSITION_CLEAN;  // return only
 };
 // Both take 1 .. kMaxBatch refs, of any pools.
 [[nodiscard]] Exit RunReturn(const RefsOptions& options, const Target& target, Console& console);

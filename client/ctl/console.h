@@ -23,6 +23,7 @@ enum class Exit : uint8_t {
   kExhausted = 3,
   kViolated = 4,     // bench --verify: the server said what cannot be true
   kUnreachable = 5,  // no connection, or no answer
+  kLost = 6,         // a lease was lost while it was in use
   kInvalid = 7,      // bench --rate: the load was the bottleneck
   kInterrupted = 130,
 };

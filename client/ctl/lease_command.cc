@@ -43,8 +43,7 @@ void GiveBack(const Client& client, std::string_view pool, const v1::LeaseRespon
 
 }  // namespace
 
-Exit RunLease(const LeaseOptions& options, const Target& target, Console& console) {
-  const Client client(OptionsOf(target));
+v1::LeaseRequest RequestOf(const LeaseOptions& options) {
   v1::LeaseRequest request;
   request.set_pool(options.pool);
   request.set_count(options.count);
@@ -55,7 +54,16 @@ Exit RunLease(const LeaseOptions& options, const Target& target, Console& consol
     *request.mutable_max_wait() = ProtoDuration(options.max_wait);
   }
   request.set_priority(options.priority);
-  const Result<v1::LeaseResponse> leased = client.Lease(request);
+  if (options.dirty) request.set_state(v1::HANDLE_STATE_DIRTY);
+  request.mutable_selector()->Assign(options.selector.begin(), options.selector.end());
+  if (options.near_node) request.set_near_numa_node(*options.near_node);
+  request.set_request_id(options.request_id);
+  return request;
+}
+
+Exit RunLease(const LeaseOptions& options, const Target& target, Console& console) {
+  const Client client(OptionsOf(target));
+  const Result<v1::LeaseResponse> leased = client.Lease(RequestOf(options));
   if (!leased.ok()) return Fail(console, leased.error, client.options());
 
   if (target.json) {

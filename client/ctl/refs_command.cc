@@ -206,7 +206,7 @@ Exit RunVerb(const RefsOptions& options, const Target& target, Console& console,
 Exit RunReturn(const RefsOptions& options, const Target& target, Console& console) {
   const Client client(OptionsOf(target));
   const auto call = [&](std::string_view pool, std::span<const Ref> refs) {
-    return OutcomesOf(client.Return(pool, refs));
+    return OutcomesOf(client.Return(pool, refs, options.disposition));
   };
   return RunVerb(
       options, target, console, client.options(),

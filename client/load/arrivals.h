@@ -9,7 +9,8 @@ namespace objpool::load {
 
 class Arrivals {
  public:
-  // So many a second on average from `begin_ns` on: at random, each for itself (Poisson), or evenly.
+  // So many a second on average from `begin_ns` on: at random, each for itself (Poisson), or
+  // evenly.
   Arrivals(double per_s, bool random, uint64_t seed, uint64_t begin_ns)
       : interval_ns_(1e9 / per_s), random_(random), numbers_(seed), begin_ns_(begin_ns) {
     Advance();

@@ -1,10 +1,10 @@
 // Ledger: what a load was told by a server, and whether all of it can be true.
 //
-// The load must have the pool to itself. Times are the load's own: a grant runs at least its TTL from
-// when it was asked for. What is found is a sentence, the first one of which is kept.
+// The load must have the pool to itself. Times are the load's own: a grant runs at least its TTL
+// from when it was asked for. What is found is a sentence, the first one of which is kept.
 //   - No handle is held twice, and its fences rise.
-//   - "None free" is said only when it may be so: of the handles that were neither held nor on their
-//     way at any moment of the call, there were fewer than it wanted.
+//   - "None free" is said only when it may be so: of the handles that were neither held nor on
+//     their way at any moment of the call, there were fewer than it wanted.
 //   - Return is right about what is held, what was returned before, and what is a stranger's.
 //   - TTLs are those that were asked for; handles are those of the pool.
 #pragma once

@@ -39,7 +39,11 @@ inline google::protobuf::Struct Json(const std::string& text) {
 
 class Ctl : public ::testing::Test {
  protected:
-  Ctl() { ::setenv("OBJPOOL_SERVER", service_.address().c_str(), 1); }
+  Ctl() {
+    ::setenv("OBJPOOL_SERVER", service_.address().c_str(), 1);
+    // Not the options of whoever runs the test.
+    ::setenv("OBJPOOL_CONFIG", "/dev/null", 1);
+  }
   ~Ctl() override { ::unsetenv("OBJPOOL_SERVER"); }
 
   // The ref of one new grant.

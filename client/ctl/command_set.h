@@ -1,0 +1,55 @@
+// CommandSet: the commands as the command line is given them, in groups, one function each.
+//
+// Each function adds commands to the parser, says where their options go, and what runs them. The
+// parser is the one source of help, completion and man page. Only what makes the command line
+// includes this (CLI11).
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/ctl/commands.h"
+
+namespace objpool::client {
+
+struct CommandSet {
+  using Run = std::function<Exit(const Target& target, Console& console)>;
+
+  explicit CommandSet(CLI::App& parser) : app(parser) {}
+  CommandSet(const CommandSet&) = delete;
+  CommandSet& operator=(const CommandSet&) = delete;
+
+  // A command without commands of its own. `go` is what it does.
+  CLI::App* Add(CLI::App& parent, const char* name, const char* what, Run go) {
+    CLI::App* command = parent.add_subcommand(name, what);
+    command->callback([this, go = std::move(go)] { run = go; });
+    return command;
+  }
+
+  CLI::App& app;
+  Run run;  // what the words asked for
+
+  // Filled by the parser.
+  LeaseOptions lease;
+  RunOptions leased;
+  RefsOptions refs;
+  BufferOptions buffer;
+  GrantOptions grant;
+  GrantsOptions grants;
+  std::string fence;
+  std::string pool;
+  std::string service;
+  StateOptions state;
+  BenchOptions bench;
+  bool warmup_given = false;
+};
+
+void AddLeaseCommands(CommandSet& set);     // lease, return, renew
+void AddOnlookerCommands(CommandSet& set);  // grant, grants, check-fence, revoke
+void AddBufferCommands(CommandSet& set);    // read, write
+void AddServerCommands(CommandSet& set);    // pools, probe, state, bench
+
+}  // namespace objpool::client
