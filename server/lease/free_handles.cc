@@ -68,11 +68,13 @@ void FreeHandles::PushBatch(SlotId slot, std::span<const Handle> handles) {
   for (const Handle handle : handles) pools_[classes_.ClassOf(handle)]->Push(slot, handle);
 }
 
-// While it lives, its maker has handles that it may give back: others who find none wait for that.
+// While it lives, its maker has handles that it may give back: others who find none wait for that,
+// by beginning one too.
 class FreeHandles::Hold {
  public:
-  Hold(FreeHandles& of, bool needed) : of_(of), lock_(of.batch_lock_, std::defer_lock) {
-    if (!needed) return;
+  explicit Hold(FreeHandles& of) : of_(of), lock_(of.batch_lock_, std::defer_lock) {}
+  void Begin() {
+    if (lock_.owns_lock()) return;
     lock_.lock();
     of_.holding_.fetch_add(1, std::memory_order_acq_rel);
   }
@@ -120,7 +122,8 @@ uint32_t FreeHandles::PopOfMany(SlotId slot, std::span<Handle> out, uint32_t min
                                 ClassMask classes, uint32_t near_node) {
   classes &= classes_.all();
   if (classes == 0) return 0;
-  const Hold hold(*this, min_count > 1);
+  Hold hold(*this);
+  if (min_count > 1) hold.Begin();
   uint32_t taken = near_node == kAnyNode ? 0 : Gather(slot, out, classes, near_node);
   for (unsigned round = 0;; ++round) {
     bool moving = hold.others();
@@ -129,6 +132,7 @@ uint32_t FreeHandles::PopOfMany(SlotId slot, std::span<Handle> out, uint32_t min
     if (taken >= min_count) return taken;
     moving |= hold.others();
     if (!moving && Pushes(classes) == before) break;
+    if (moving) hold.Begin();
     Sync::Pause(round * 16);
   }
   PushBatch(slot, out.first(taken));

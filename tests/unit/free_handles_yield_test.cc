@@ -33,8 +33,7 @@ class FreeHandlesYield : public ::testing::TestWithParam<Team> {};
 TEST_P(FreeHandlesYield, NobodyIsDeniedWhatIsThere) {
   const auto [classes, batch] = GetParam();
   SCOPED_TRACE("OBJPOOL_YIELD_SEED=" + std::to_string(testing::YieldSeed()));
-  // With a batch, who finds none waits for it, which takes long.
-  const uint32_t rounds = batch ? 3'000 : 60'000;
+  const uint32_t rounds = batch ? 20'000 : 30'000;
   const uint32_t threads = kSingles + (batch ? 1 : 0);
   std::vector<LabelledRange> ranges;
   for (Handle h = 0; h < kCapacity; ++h) {
