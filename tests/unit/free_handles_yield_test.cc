@@ -33,7 +33,7 @@ class FreeHandlesYield : public ::testing::TestWithParam<Team> {};
 TEST_P(FreeHandlesYield, NobodyIsDeniedWhatIsThere) {
   const auto [classes, batch] = GetParam();
   SCOPED_TRACE("OBJPOOL_YIELD_SEED=" + std::to_string(testing::YieldSeed()));
-  const uint32_t rounds = batch ? 20'000 : 30'000;
+  const uint32_t rounds = batch ? 4'000 : 30'000;
   const uint32_t threads = kSingles + (batch ? 1 : 0);
   std::vector<LabelledRange> ranges;
   for (Handle h = 0; h < kCapacity; ++h) {
