@@ -15,6 +15,7 @@
 #pragma once
 
 #include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 
 #include <chrono>
 #include <cstdint>
@@ -132,6 +133,27 @@ class Client {
   [[nodiscard]] Result<std::vector<v1::Pool>> ListPools() const;
   [[nodiscard]] Result<v1::Pool> GetPool(std::string_view pool) const;
   [[nodiscard]] Result<v1::GetPoolStatsResponse> GetPoolStats(std::string_view pool) const;
+  // CreatePool and ReinstateHandle are not repeated: a second time they would not say OK.
+  [[nodiscard]] Result<v1::Pool> CreatePool(const v1::CreatePoolRequest& request) const;
+  [[nodiscard]] Result<v1::Pool> UpdatePool(const v1::UpdatePoolRequest& request) const;
+  [[nodiscard]] Result<v1::Pool> DrainPool(std::string_view pool) const;
+  [[nodiscard]] Result<v1::Pool> ResumePool(std::string_view pool) const;
+  [[nodiscard]] Result<v1::Pool> DeletePool(std::string_view pool) const;
+  [[nodiscard]] Result<v1::AuditPoolResponse> AuditPool(std::string_view pool) const;
+  // Hands over the pool now and after each change, until `take` returns false, with no error then,
+  // or the stream ends: with NOT_FOUND when the pool is gone. Not repeated, and without a time
+  // limit: another thread can end it by `context`.
+  using TakePool = std::function<bool(const v1::Pool& pool)>;
+  [[nodiscard]] Error WatchPool(std::string_view pool, Milliseconds min_interval,
+                                grpc::ClientContext& context, const TakePool& take) const;
+  [[nodiscard]] Result<v1::PoolHandle> GetHandle(std::string_view pool, uint64_t handle) const;
+  // One page, as ListGrants.
+  [[nodiscard]] Result<v1::ListHandlesResponse> ListHandles(
+      const v1::ListHandlesRequest& request) const;
+  [[nodiscard]] Result<v1::PoolHandle> QuarantineHandle(std::string_view pool,
+                                                        uint64_t handle) const;
+  [[nodiscard]] Result<v1::PoolHandle> ReinstateHandle(std::string_view pool,
+                                                       uint64_t handle) const;
   [[nodiscard]] Result<grpc::health::v1::HealthCheckResponse::ServingStatus> Check(
       std::string_view service) const;
 
@@ -145,6 +167,8 @@ class Client {
   using Call = std::function<grpc::Status(grpc::ClientContext& context)>;
   [[nodiscard]] Error Run(const Call& call, Milliseconds wait = Milliseconds(0),
                           LeaseClock::time_point* sent = nullptr) const;
+  // Likewise, without a second attempt.
+  [[nodiscard]] Error RunOnce(const Call& call) const;
   // Waits for the time of the next attempt. False where there is none.
   [[nodiscard]] bool AwaitNextAttempt(const Error& error, uint32_t failed, Deadline deadline) const;
 

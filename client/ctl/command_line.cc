@@ -7,6 +7,8 @@
 #include <span>
 
 #include "client/ctl/command_set.h"
+#include "client/ctl/completion.h"
+#include "client/ctl/man_page.h"
 #include "client/ctl/option_kinds.h"
 #include "client/ctl/suggestion.h"
 #include "client/text.h"
@@ -82,6 +84,8 @@ class CommandLine {
     AddOnlookerCommands(set_);
     AddBufferCommands(set_);
     AddServerCommands(set_);
+    AddPoolCommands(set_);
+    AddShellCommands();
   }
 
   // Nothing where the arguments are good; otherwise how to exit, all being said.
@@ -127,6 +131,33 @@ class CommandLine {
                     named)
         ->default_str(file)
         ->type_name("FILE");
+  }
+
+  // What is made of the parser itself.
+  void AddShellCommands() {
+    CLI::App* completion =
+        app_.add_subcommand("completion", "Write what a shell needs to complete commands");
+    completion->require_subcommand(1);
+    const auto add = [&](const char* shell, const char* what, std::string (*make)(const CLI::App&),
+                         const std::string& use) {
+      set_.Add(*completion, shell, what,
+               [this, make](const Target&, Console& console) {
+                 console.out << make(app_);
+                 return Flush(console);
+               })
+          ->footer("Example:\n  " + use);
+    };
+    add("bash", "For bash", BashCompletion, "source <(objpoolctl completion bash)");
+    add("zsh", "For zsh", ZshCompletion, "source <(objpoolctl completion zsh)");
+    add("fish", "For fish", FishCompletion, "objpoolctl completion fish | source");
+    completion->footer("Example:\n  source <(objpoolctl completion bash)");
+    // Hidden: for those who install.
+    set_.Add(app_, "man", "Write the man page",
+             [this](const Target&, Console& console) {
+               console.out << ManPage(app_, OBJPOOL_VERSION);
+               return Flush(console);
+             })
+        ->group("");
   }
 
   // Of `lease`, what stands behind -- is not ours to read. How many words are.

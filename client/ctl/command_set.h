@@ -41,14 +41,23 @@ struct CommandSet {
   GrantsOptions grants;
   std::string fence;
   std::string pool;
+  v1::CreatePoolRequest create;
+  std::string create_file;
+  v1::UpdatePoolRequest update;
+  bool wait = false;
+  HandlesOptions handles;
+  WatchOptions watch;
+  TopOptions top;
+  Milliseconds linger{10'000};
   std::string service;
   StateOptions state;
   BenchOptions bench;
   bool warmup_given = false;
 };
 
-void AddLeaseCommands(CommandSet& set);     // lease, return, renew
+void AddLeaseCommands(CommandSet& set);     // lease, session, return, renew
 void AddOnlookerCommands(CommandSet& set);  // grant, grants, check-fence, revoke
+void AddPoolCommands(CommandSet& set);      // pool, handles, handle, watch, top
 void AddBufferCommands(CommandSet& set);    // read, write
 void AddServerCommands(CommandSet& set);    // pools, probe, state, bench
 

@@ -26,9 +26,12 @@ struct LeaseOptions {
   std::string request_id;  // At most kMaxRequestIdBytes.
 };
 [[nodiscard]] v1::LeaseRequest RequestOf(const LeaseOptions& options);
-// Leases, and writes value, ref and ttl of each grant. Grants that could not be written are
-// returned.
+// Leases, and writes what came. Grants that could not be written are returned.
 [[nodiscard]] Exit RunLease(const LeaseOptions& options, const Target& target, Console& console);
+
+// Value, ref and ttl of each grant.
+void WriteLease(std::string_view pool, const v1::LeaseResponse& leased, const Target& target,
+                Console& console);
 
 // What to do with a command that runs on while a handle of it is lost.
 enum class LossRule : uint8_t {
@@ -92,6 +95,56 @@ inline constexpr Milliseconds kMaxHeld = std::chrono::hours(24 * 3650);
 // All pools, or one with its slots.
 [[nodiscard]] Exit RunPools(const std::string& pool, const Target& target, Console& console);
 
+// What becomes of a pool. They write it as it is then; audit: kOk only when nothing is lost.
+[[nodiscard]] Exit RunPoolCreate(const v1::CreatePoolRequest& request, const Target& target,
+                                 Console& console);
+[[nodiscard]] Exit RunPoolUpdate(const v1::UpdatePoolRequest& request, const Target& target,
+                                 Console& console);
+[[nodiscard]] Exit RunPoolDrain(const std::string& pool, const Target& target, Console& console);
+[[nodiscard]] Exit RunPoolResume(const std::string& pool, const Target& target, Console& console);
+// `wait`: until it is gone.
+[[nodiscard]] Exit RunPoolDelete(const std::string& pool, bool wait, const Target& target,
+                                 Console& console);
+[[nodiscard]] Exit RunPoolAudit(const std::string& pool, const Target& target, Console& console);
+
+struct HandlesOptions {
+  std::string pool;
+  v1::HandleState state = v1::HANDLE_STATE_UNSPECIFIED;  // Default: all.
+};
+// All handles of a pool in that state, page by page.
+[[nodiscard]] Exit RunHandles(const HandlesOptions& options, const Target& target,
+                              Console& console);
+// One of them, named as a grant is.
+[[nodiscard]] Exit RunHandleShow(const GrantOptions& options, const Target& target,
+                                 Console& console);
+[[nodiscard]] Exit RunHandleQuarantine(const GrantOptions& options, const Target& target,
+                                       Console& console);
+[[nodiscard]] Exit RunHandleReinstate(const GrantOptions& options, const Target& target,
+                                      Console& console);
+
+struct WatchOptions {
+  std::string pool;
+  Milliseconds interval{1000};  // Range: kMinWatchInterval .. kMaxWatchInterval.
+  uint64_t count = 0;           // How many lines. Default: 0, until the pool is gone.
+};
+inline constexpr Milliseconds kMinWatchInterval{100};
+inline constexpr Milliseconds kMaxWatchInterval = std::chrono::hours(1);
+// A line now and after each change.
+[[nodiscard]] Exit RunWatch(const WatchOptions& options, const Target& target, Console& console);
+
+struct TopOptions {
+  std::string pool;             // whose slots are shown. Default: empty, that of most capacity.
+  Milliseconds interval{1000};  // Range: kMinWatchInterval .. kMaxWatchInterval.
+  bool once = false;            // one look and its rates, then it ends
+};
+// A live view; where `out` is no screen, one view after the other.
+[[nodiscard]] Exit RunTop(const TopOptions& options, const Target& target, Console& console);
+
+// Leases in a session, writes as RunLease does, and holds all of it until the standard input ends
+// or a signal comes.
+[[nodiscard]] Exit RunSession(const LeaseOptions& options, Milliseconds linger,
+                              const Target& target, Console& console);
+
 // The health of `service`, or of the server as a whole: kOk only when it serves.
 [[nodiscard]] Exit RunProbe(const std::string& service, const Target& target, Console& console);
 
@@ -126,8 +179,5 @@ inline constexpr uint32_t kMaxBenchConnections = 256;
 // Each is a thread with 90 KB of histograms.
 inline constexpr uint32_t kMaxBenchClients = 512;
 [[nodiscard]] Exit RunBench(const BenchOptions& options, const Target& target, Console& console);
-
-// "ids", "labels" or "buffers".
-[[nodiscard]] std::string KindName(const v1::Pool& pool);
 
 }  // namespace objpool::client

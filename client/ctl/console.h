@@ -35,6 +35,9 @@ struct Console {
   bool err_is_terminal = false;
   // Escape codes are welcome on a terminal: no NO_COLOR, not a dumb terminal.
   bool escapes = false;
+  // `out` is a terminal that can be filled and filled again, and its user likes colours.
+  bool screen = false;
+  bool color = false;
 };
 
 // The options that all commands share.

@@ -40,16 +40,21 @@ void JsonWriter::Begin(std::string_view key, char bracket) {
 void JsonWriter::End(char bracket) {
   const bool filled = filled_.back();
   filled_.pop_back();
-  if (filled) out_ << '\n' << std::string(2 * filled_.size(), ' ');
+  if (filled) NewLine();
   out_ << bracket;
   if (filled_.empty()) out_ << '\n';
 }
 
 void JsonWriter::Next(std::string_view key) {
   if (filled_.empty()) return;
-  out_ << (filled_.back() ? ",\n" : "\n") << std::string(2 * filled_.size(), ' ');
+  if (filled_.back()) out_ << (layout_ == Layout::kOneLine ? ", " : ",");
+  NewLine();
   filled_.back() = true;
   if (!key.empty()) out_ << Quote(key) << ": ";
+}
+
+void JsonWriter::NewLine() {
+  if (layout_ == Layout::kIndented) out_ << '\n' << std::string(2 * filled_.size(), ' ');
 }
 
 void JsonWriter::Raw(std::string_view key, std::string_view value) {

@@ -1,4 +1,5 @@
-// JsonWriter: writes one JSON document, indented, with fields in the order in which they are given.
+// JsonWriter: writes one JSON document, indented or on one line, with fields in the order in which
+// they are given.
 //
 // protobuf's own printer sorts a Struct by hash and rounds 64-bit numbers to doubles; here integers
 // are exact and only the quoting of strings is protobuf's. The caller keeps the nesting right.
@@ -14,8 +15,12 @@ namespace objpool::client {
 
 class JsonWriter {
  public:
+  // Of one line each are documents of which many come in a row.
+  enum class Layout : uint8_t { kIndented, kOneLine };
+
   // `out` must outlive the writer.
-  explicit JsonWriter(std::ostream& out) : out_(out) {}
+  explicit JsonWriter(std::ostream& out, Layout layout = Layout::kIndented)
+      : out_(out), layout_(layout) {}
 
   // An object or array, as the document, as an array's element, or as the field `key`.
   void BeginObject(std::string_view key = {}) { Begin(key, '{'); }
@@ -47,10 +52,12 @@ class JsonWriter {
   // What comes before a value: comma, line, indent, key.
   void Next(std::string_view key);
   void Raw(std::string_view key, std::string_view value);
+  void NewLine();
   void Integer(std::string_view key, uint64_t number);
   void Integer(std::string_view key, int64_t number);
 
   std::ostream& out_;
+  const Layout layout_;
   std::vector<bool> filled_;  // for each open bracket: something stands in it
 };
 

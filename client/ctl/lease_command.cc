@@ -61,20 +61,25 @@ v1::LeaseRequest RequestOf(const LeaseOptions& options) {
   return request;
 }
 
+void WriteLease(std::string_view pool, const v1::LeaseResponse& leased, const Target& target,
+                Console& console) {
+  if (target.json) {
+    WriteLeaseJson(pool, leased, console);
+  } else {
+    const std::string ttl = FormatDuration(DurationOf(leased.ttl()));
+    for (const v1::Grant& grant : leased.grants()) {
+      console.out << ValueText(grant) << '\t' << FormatRef(RefOf(pool, grant.ref())) << '\t' << ttl
+                  << '\n';
+    }
+  }
+}
+
 Exit RunLease(const LeaseOptions& options, const Target& target, Console& console) {
   const Client client(OptionsOf(target));
   const Result<v1::LeaseResponse> leased = client.Lease(RequestOf(options));
   if (!leased.ok()) return Fail(console, leased.error, client.options());
 
-  if (target.json) {
-    WriteLeaseJson(options.pool, leased.value, console);
-  } else {
-    const std::string ttl = FormatDuration(DurationOf(leased.value.ttl()));
-    for (const v1::Grant& grant : leased.value.grants()) {
-      console.out << ValueText(grant) << '\t' << FormatRef(RefOf(options.pool, grant.ref())) << '\t'
-                  << ttl << '\n';
-    }
-  }
+  WriteLease(options.pool, leased.value, target, console);
   const Exit exit = Flush(console);
   if (exit != Exit::kOk) GiveBack(client, options.pool, leased.value, console);
   return exit;

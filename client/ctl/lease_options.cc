@@ -6,16 +6,24 @@
 namespace objpool::client {
 namespace {
 
-Exit GoLease(CommandSet& set, const Target& target, Console& console) {
-  LeaseOptions& lease = set.lease;
-  if (lease.min_count > lease.count) {
-    return Fail(console, Exit::kUsage,
-                "--min-count: must be from 1 to --count, " + std::to_string(lease.count) +
-                    "; got " + std::to_string(lease.min_count));
-  }
+// What the parser cannot say of it alone.
+Exit Complete(LeaseOptions& lease, Console& console) {
   if (lease.holder.empty()) lease.holder = DefaultHolder();
-  if (set.leased.command.empty()) return RunLease(lease, target, console);
-  return RunLeased(lease, set.leased, target, console);
+  if (lease.min_count <= lease.count) return Exit::kOk;
+  return Fail(console, Exit::kUsage,
+              "--min-count: must be from 1 to --count, " + std::to_string(lease.count) + "; got " +
+                  std::to_string(lease.min_count));
+}
+
+Exit GoLease(CommandSet& set, const Target& target, Console& console) {
+  if (const Exit exit = Complete(set.lease, console); exit != Exit::kOk) return exit;
+  if (set.leased.command.empty()) return RunLease(set.lease, target, console);
+  return RunLeased(set.lease, set.leased, target, console);
+}
+
+Exit GoSession(CommandSet& set, const Target& target, Console& console) {
+  if (const Exit exit = Complete(set.lease, console); exit != Exit::kOk) return exit;
+  return RunSession(set.lease, set.linger, target, console);
 }
 
 // Which handles, and for how long.
@@ -85,10 +93,27 @@ void AddLease(CommandSet& set) {
               "  ref=$(objpoolctl lease ports | cut -f2)"));
 }
 
+void AddSession(CommandSet& set) {
+  CLI::App* session = set.Add(
+      set.app, "session", "Lease handles and hold them until the standard input ends",
+      [&set](const Target& target, Console& console) { return GoSession(set, target, console); });
+  session->add_option("POOL", set.lease.pool, "Where from")->required()->check(CheckPool, "", "");
+  AddWishes(*session, set.lease);
+  AddDuration(*session, "--linger", Milliseconds(100), set.linger,
+              "How long the server keeps them for a session that it does not hear [10s]",
+              std::chrono::minutes(5));
+  session->footer(
+      "It writes what lease writes, then renews them all. A signal ends it too; then, and when it\n"
+      "dies, they come back. Exit code 6: one was lost meanwhile.\n" +
+      Example("  coproc objpoolctl session ports --count 2\n"
+              "  read -r port ref ttl <&\"${COPROC[0]}\""));
+}
+
 }  // namespace
 
 void AddLeaseCommands(CommandSet& set) {
   AddLease(set);
+  AddSession(set);
   const std::string refs =
       "POOL/HANDLE/FENCE/KEY as lease gave it, 1 to 1024 of any pools; - reads them from the "
       "standard input, one a line (other users of this machine can see arguments)";

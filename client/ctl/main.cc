@@ -20,11 +20,15 @@ int main(int argc, char** argv) {
     return std::string_view(value != nullptr ? value : "");
   };
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  const bool dumb = variable("TERM").empty() || variable("TERM") == "dumb";
+  const bool color = variable("NO_COLOR").empty();
   objpool::client::Console console{
       .in = std::cin,
       .out = std::cout,
       .err = std::cerr,
       .err_is_terminal = terminal,
-      .escapes = terminal && variable("NO_COLOR").empty() && variable("TERM") != "dumb"};
+      .escapes = terminal && color && variable("TERM") != "dumb",
+      .screen = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0 && !dumb,
+      .color = color};
   return static_cast<int>(objpool::client::RunCtl(argc, argv, console));
 }

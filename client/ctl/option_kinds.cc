@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "client/ref.h"
@@ -73,6 +74,21 @@ std::string CheckAddress(const std::string& text) {
 std::string CheckService(const std::string& text) {
   if (text.size() <= 256 && IsUtf8(text)) return {};
   return "must be at most 256 bytes of UTF-8; got " + Printable(text, 80);
+}
+
+std::optional<uint64_t> ParseSize(const std::string& text, uint64_t most, std::string& why) {
+  constexpr std::array<std::pair<std::string_view, int>, 5> kUnits = {
+      {{"", 0}, {"B", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}}};
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  for (const auto& [name, bits] : kUnits) {
+    if (error != std::errc() || unit != name || number == 0 || number > (most >> bits)) continue;
+    return number << bits;
+  }
+  why = "must be 1 to " + std::to_string(most) +
+        " bytes, with KiB, MiB or GiB where it is of these; got " + Printable(text, 40);
+  return std::nullopt;
 }
 
 std::string DefaultHolder() {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "client/duration.h"
@@ -24,6 +26,10 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, Milliseconds le
 [[nodiscard]] std::string CheckAddress(const std::string& text);
 [[nodiscard]] std::string CheckService(const std::string& text);
 [[nodiscard]] std::string CheckRequestId(const std::string& text);
+
+// Nothing, and in `why` what is wrong, unless `text` is 1 .. `most` bytes: "4096", "64KiB", "2MiB".
+[[nodiscard]] std::optional<uint64_t> ParseSize(const std::string& text, uint64_t most,
+                                                std::string& why);
 
 // user@host, for people who look at the grant later.
 [[nodiscard]] std::string DefaultHolder();

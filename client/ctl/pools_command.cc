@@ -3,44 +3,12 @@
 
 #include "client/ctl/commands.h"
 #include "client/ctl/json_writer.h"
+#include "client/ctl/pool_text.h"
 #include "client/ctl/table.h"
 #include "client/text.h"
 
 namespace objpool::client {
 namespace {
-
-std::string KindText(const v1::Pool& pool) {
-  if (pool.has_ids()) return "ids from " + std::to_string(pool.ids().first_id());
-  if (!pool.has_buffers()) return KindName(pool);
-  return "buffers of " + std::to_string(pool.buffers().size_bytes()) + " bytes, " +
-         std::to_string(pool.buffers().mapped_bytes()) + " bytes mapped, " +
-         Printable(pool.buffers().placement());
-}
-
-void PoolFields(const v1::Pool& pool, JsonWriter& json) {
-  json.Field("name", BarePool(pool.name()));
-  json.Field("kind", KindName(pool));
-  if (pool.has_ids()) json.Field("first_id", pool.ids().first_id());
-  if (pool.has_buffers()) {
-    json.Field("size_bytes", pool.buffers().size_bytes());
-    json.Field("mapped_bytes", pool.buffers().mapped_bytes());
-    json.Field("placement", pool.buffers().placement());
-    uint64_t known = 0;
-    uint64_t on_node = 0;
-    for (const v1::NodePages& pages : pool.buffers().pages()) {
-      known += pages.known();
-      on_node += pages.on_node();
-    }
-    json.Field("pages_known", known);
-    json.Field("pages_on_node", on_node);
-  }
-  json.Field("capacity", pool.capacity());
-  json.Field("free", pool.free());
-  json.Field("leased", pool.leased());
-  json.Field("ttl_min_ms", DurationOf(pool.ttl_min()).count());
-  json.Field("ttl_default_ms", DurationOf(pool.ttl_default()).count());
-  json.Field("ttl_max_ms", DurationOf(pool.ttl_max()).count());
-}
 
 uint64_t Sum(const v1::StealsByDistance& steals) {
   return steals.same_core() + steals.same_cache() + steals.same_node() + steals.remote_node();
@@ -69,11 +37,12 @@ void WriteList(const std::vector<v1::Pool>& pools, const Target& target, Console
     json.EndObject();
     return;
   }
-  std::vector<Row> rows = {{"NAME", "KIND", "CAPACITY", "FREE", "LEASED", "TTL"}};
+  std::vector<Row> rows = {{"NAME", "KIND", "CAPACITY", "FREE", "LEASED", "TTL", "STATE"}};
   for (const v1::Pool& pool : pools) {
     rows.push_back({Printable(BarePool(pool.name())), KindName(pool),
                     std::to_string(pool.capacity()), std::to_string(pool.free()),
-                    std::to_string(pool.leased()), FormatDuration(DurationOf(pool.ttl_default()))});
+                    std::to_string(pool.leased()), FormatDuration(DurationOf(pool.ttl_default())),
+                    PoolStateName(pool.state())});
   }
   WriteTable(console.out, rows);
 }
@@ -114,9 +83,12 @@ void WriteOneText(const v1::Pool& pool, const v1::GetPoolStatsResponse& stats, C
               << pool.free() << "\nleased    " << pool.leased() << "\nttl       "
               << FormatDuration(DurationOf(pool.ttl_default())) << " by default, from "
               << FormatDuration(DurationOf(pool.ttl_min())) << " to "
-              << FormatDuration(DurationOf(pool.ttl_max())) << "\ngrants    " << stats.granted()
-              << " made, " << stats.renewed() << " renewed, " << stats.returned() << " returned, "
-              << stats.expired() << " expired, " << stats.revoked() << " revoked\nengine    "
+              << FormatDuration(DurationOf(pool.ttl_max())) << "\nstate     "
+              << PoolStateName(pool.state()) << ", " << pool.waiters() << " waiting, "
+              << pool.dirty() << " dirty, " << pool.resting() << " resting, " << pool.quarantined()
+              << " quarantined\ngrants    " << stats.granted() << " made, " << stats.renewed()
+              << " renewed, " << stats.returned() << " returned, " << stats.expired()
+              << " expired, " << stats.revoked() << " revoked\nengine    "
               << Printable(stats.engine()) << "\n\n";
   std::vector<Row> rows = {
       {"WORKER", "CPU", "NODE", "OCCUPANCY", "LOCAL_HITS", "DEPOT_HITS", "STEALS", "MISSES"}};
@@ -130,20 +102,6 @@ void WriteOneText(const v1::Pool& pool, const v1::GetPoolStatsResponse& stats, C
 }
 
 }  // namespace
-
-std::string KindName(const v1::Pool& pool) {
-  switch (pool.kind_case()) {
-    case v1::Pool::kIds:
-      return "ids";
-    case v1::Pool::kLabels:
-      return "labels";
-    case v1::Pool::kBuffers:
-      return "buffers";
-    case v1::Pool::KIND_NOT_SET:
-      break;
-  }
-  return "unknown";
-}
 
 Exit RunPools(const std::string& name, const Target& target, Console& console) {
   const Client client(OptionsOf(target));

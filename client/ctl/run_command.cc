@@ -1,6 +1,5 @@
 // lease with a command: the command runs with the handle, and the handle comes back at its end.
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,45 +7,16 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <mutex>
 #include <ostream>
 
 #include "client/ctl/child.h"
 #include "client/ctl/commands.h"
-#include "client/ctl/grant_text.h"
+#include "client/ctl/losses.h"
 #include "client/ctl/signal_pipe.h"
 #include "client/keeper.h"
-#include "pool/base/check.h"
 
 namespace objpool::client {
 namespace {
-
-// What the Keeper's thread says is lost, for the thread that waits for the command.
-class Losses {
- public:
-  Losses() { OBJPOOL_CHECK(event_ >= 0, "no file is left to be opened"); }
-  ~Losses() { ::close(event_); }
-  Losses(const Losses&) = delete;
-  Losses& operator=(const Losses&) = delete;
-
-  void Add(const Ref& ref, const Error& why, const ClientOptions& client) {
-    const std::lock_guard lock(mutex_);
-    told_.push_back("lost " + WithoutKey(ref) + ": " + Explain(why, client));
-    static_cast<void>(::eventfd_write(event_, 1));
-  }
-  [[nodiscard]] std::vector<std::string> Take() {
-    const std::lock_guard lock(mutex_);
-    eventfd_t count = 0;
-    static_cast<void>(::eventfd_read(event_, &count));
-    return std::exchange(told_, {});
-  }
-  [[nodiscard]] int fd() const { return event_; }
-
- private:
-  const int event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  std::mutex mutex_;
-  std::vector<std::string> told_;
-};
 
 void AddList(std::string_view one, std::string_view all, char separator,
              const std::vector<std::string>& values, std::vector<std::string>& environment) {
@@ -181,7 +151,7 @@ Exit RunLeased(const LeaseOptions& options, const RunOptions& run, const Target&
   Losses losses;
   Keeper keeper(client);
   auto leased = keeper.Lease(RequestOf(options), [&](const Ref& ref, const Error& why) {
-    losses.Add(ref, why, client.options());
+    losses.Add("lost " + WithoutKey(ref) + ": " + Explain(why, client.options()));
   });
   if (!leased.ok()) return Fail(console, leased.error, client.options());
   // From here on the handles come back; what ends this program earlier leaves them to their TTL.

@@ -27,8 +27,8 @@ class CtlCase(unittest.TestCase):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
 
     def environment(self, **more):
-        return dict(os.environ, OBJPOOL_SERVER=self.server.address, OBJPOOL_CONFIG="/dev/null",
-                    **more)
+        return {**os.environ, "OBJPOOL_SERVER": self.server.address,
+                "OBJPOOL_CONFIG": "/dev/null", **more}
 
     def ctl(self, *arguments, data="", **more):
         return subprocess.run([CTL, *arguments], input=data, check=False, text=True,

@@ -369,6 +369,7 @@ class FakeService final : public v1::LeaseService::Service,
     if (name == "labels") pool.mutable_labels();
     if (name == "buffers") pool.mutable_buffers()->set_size_bytes(4096);
     pool.set_capacity(capacity_);
+    pool.set_state(v1::POOL_STATE_ACTIVE);
     pool.set_leased(held_.size());
     pool.set_free(capacity_ - held_.size());
     pool.mutable_ttl_min()->set_nanos(1'000'000);

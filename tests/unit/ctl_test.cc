@@ -196,10 +196,10 @@ TEST_F(Ctl, PoolsAreListedOneByOneAndWithTheirSlots) {
   const Ran all = RunWith({"pools"});
   EXPECT_EQ(all.exit, Exit::kOk) << all.err;
   EXPECT_EQ(all.out,
-            "NAME        KIND  CAPACITY  FREE  LEASED  TTL\n"
-            "buffers  buffers         8     8       0  30s\n"
-            "ids          ids         8     8       0  30s\n"
-            "labels    labels         8     8       0  30s\n");
+            "NAME        KIND  CAPACITY  FREE  LEASED  TTL   STATE\n"
+            "buffers  buffers         8     8       0  30s  ACTIVE\n"
+            "ids          ids         8     8       0  30s  ACTIVE\n"
+            "labels    labels         8     8       0  30s  ACTIVE\n");
   const Ran one = RunWith({"pools", "ids"});
   EXPECT_NE(one.out.find("ids from 100"), std::string::npos);
   EXPECT_NE(one.out.find("WORKER  CPU  NODE  OCCUPANCY  LOCAL_HITS  DEPOT_HITS  STEALS  MISSES"),
