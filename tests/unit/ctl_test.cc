@@ -176,8 +176,10 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
 
 TEST_F(Ctl, EveryCommandHasHelpWithAnExample) {
   EXPECT_NE(RunWith({"--help"}).out.find("Exit codes: 0 ok"), std::string::npos);
-  for (const char* command : {"lease", "return", "renew", "read", "write", "grant", "grants",
-                              "check-fence", "revoke", "pools", "probe", "state", "bench"}) {
+  for (const char* command :
+       {"lease",       "return",  "renew",  "read",  "write", "grant",     "grants",
+        "check-fence", "revoke",  "pools",  "probe", "state", "bench",     "session",
+        "pool",        "handles", "handle", "watch", "top",   "completion"}) {
     const Ran run = RunWith({command, "--help"});
     EXPECT_EQ(run.exit, Exit::kOk) << command;
     EXPECT_NE(run.out.find("Example:\n  "), std::string::npos) << command;
