@@ -54,6 +54,22 @@ bool EndsNode(const SlotMap& map, SlotId slot) {
   return slot + 1 < map.slots() && map.owner(slot).node != map.owner(slot + 1).node;
 }
 
+// Whether they are handles, in rising order, and none twice.
+bool AreRanges(std::span<const Share> ranges, uint32_t capacity) {
+  uint32_t end = 0;
+  for (const auto& [first, last] : ranges) {
+    if (first < end || first >= last || last > capacity) return false;
+    end = last;
+  }
+  return true;
+}
+
+uint32_t CountOf(std::span<const Share> ranges) {
+  uint32_t count = 0;
+  for (const auto& [first, last] : ranges) count += last - first;
+  return count;
+}
+
 uint64_t Sum(const SlotStats::ByDistance& counts) {
   uint64_t sum = 0;
   for (const uint64_t count : counts) sum += count;
@@ -75,9 +91,9 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
           std::to_string(options.capacity);
     return nullptr;
   }
-  if (options.is_member && (options.members < 1 || options.members > options.capacity)) {
-    why = "members must be 1 .. " + std::to_string(options.capacity) + ", got " +
-          std::to_string(options.members);
+  if (!AreRanges(options.members, options.capacity)) {
+    why = "members must be ranges of 0 .. " + std::to_string(options.capacity - 1) +
+          ", each behind the one before";
     return nullptr;
   }
   std::unique_ptr<Pool> pool(new Pool(options));
@@ -92,10 +108,10 @@ std::unique_ptr<Pool> Pool::Create(const Options& options, std::string& why) {
 Pool::Pool(const Options& options)
     : capacity_(options.capacity),
       return_home_(options.return_home && !OnOneNode(*options.slots)),
-      is_member_(options.is_member),
+      members_(options.members.empty() ? std::vector<Share>{{0, options.capacity}}
+                                       : options.members),
       biased_(kCanBias && !options.slot_lock && EnableHeavyFence()),
-      batch_(
-          BatchFor(options.is_member ? options.members : options.capacity, options.slots->slots())),
+      batch_(BatchFor(CountOf(members_), options.slots->slots())),
       room_(2 * batch_),
       born_(ForkGeneration()),
       map_(options.slots),
@@ -149,57 +165,86 @@ void Pool::Attach(SlotId slot) {
   Attach(slot, [](Handle) { return true; });
 }
 
-void Pool::Attach(SlotId slot, const IsFree& is_free) {
-  const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
-  if (!is_member_) {
-    AttachMembers(slot, last - first, is_free);
-    return;
+std::vector<Share> Pool::MembersIn(Share share) const {
+  std::vector<Share> parts;
+  for (const auto& [first, last] : members_) {
+    const Share part = {std::max(first, share.first), std::min(last, share.last)};
+    if (part.first < part.last) parts.push_back(part);
   }
-  uint32_t members = 0;
-  for (Handle handle = first; handle < last; ++handle) members += is_member_(handle) ? 1u : 0u;
-  AttachMembers(slot, members,
-                [&](Handle handle) { return is_member_(handle) && is_free(handle); });
+  return parts;
 }
 
-void Pool::AttachMembers(SlotId slot, uint32_t members, const IsFree& is_free) {
+void Pool::Attach(SlotId slot, const IsFree& is_free) {
   OBJPOOL_CHECK(slot < map_->slots(), "the slot is in the map");
   OBJPOOL_CHECK(Find(slot) == nullptr, "a slot is attached once");
-  const auto [first, last] = ShareOf(capacity_, map_->slots(), slot);
+  const std::vector<Share> parts = MembersIn(ShareOf(capacity_, map_->slots(), slot));
   auto* const own = new (slot_memory_.base() + SlotOffset(*map_, slot))
       Slot({.pool = *this,
             .biased = biased_,
             .handle_end = capacity_,
             .push_room = return_home_ ? 0 : room_},
            slot);
-  uint32_t next_block = FirstBlock(slot);
-  const uint32_t end_block = next_block + BlocksOf(members);
   // The lowest handles go into the magazine, the lowest on top. Nobody else sees the slot yet.
   std::array<Handle, kMaxBlockHandles> top;
   uint32_t warm = 0;
-  Handle cold = first;
-  for (; cold < last && warm < batch_; ++cold) {
-    if (is_free(cold)) top[warm++] = cold;
-  }
-  for (Handle handle = last; handle > cold;) {
-    Block<Sync>& block = *new (&blocks_[next_block]) Block<Sync>;
-    while (block.count < batch_ && handle > cold) {
-      if (is_free(--handle)) block.handles()[block.count++] = handle;
+  Handle cold = 0;
+  for (auto part = parts.begin(); part != parts.end() && warm < batch_; ++part) {
+    for (cold = part->first; cold < part->last && warm < batch_; ++cold) {
+      if (is_free(cold)) top[warm++] = cold;
     }
-    if (block.count == 0) break;
-    own->attached += block.count;
-    own->depot.full.Push(blocks_, next_block++);
   }
   std::reverse(top.begin(), top.begin() + warm);
   own->magazine.Load(std::span(top).first(warm));
   own->attached += warm;
-  for (; next_block < end_block; ++next_block) {
-    new (&blocks_[next_block]) Block<Sync>;
-    own->depot.empty.Push(blocks_, next_block);
-  }
+  AttachBlocks(*own, parts, cold, is_free);
   if (kObjpoolChecked) {
-    for (Handle handle = first; handle < last; ++handle) free_[handle].store(is_free(handle));
+    for (const auto& [first, last] : parts) {
+      for (Handle handle = first; handle < last; ++handle) free_[handle].store(is_free(handle));
+    }
   }
   slot_at_[slot].store(own, std::memory_order_release);  // R1 -> A1
+}
+
+// Puts the free handles of a slot from `cold` on into blocks, the highest first, and makes its
+// empty ones.
+void Pool::AttachBlocks(Slot& own, std::span<const Share> parts, Handle cold,
+                        const IsFree& is_free) {
+  uint32_t next_block = FirstBlock(own.id);
+  const uint32_t end_block = next_block + BlocksOf(CountOf(parts));
+  Block<Sync>* block = nullptr;
+  const auto close = [&] {
+    if (block == nullptr) return;
+    own.attached += block->count;
+    own.depot.full.Push(blocks_, next_block++);
+    block = nullptr;
+  };
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    for (Handle handle = part->last; handle > std::max(part->first, cold);) {
+      if (!is_free(--handle)) continue;
+      if (block == nullptr) block = new (&blocks_[next_block]) Block<Sync>;
+      block->handles()[block->count++] = handle;
+      if (block->count == batch_) close();
+    }
+  }
+  close();
+  for (; next_block < end_block; ++next_block) {
+    new (&blocks_[next_block]) Block<Sync>;
+    own.depot.empty.Push(blocks_, next_block);
+  }
+}
+
+SlotStats& SlotStats::operator+=(const SlotStats& other) {
+  occupancy += other.occupancy;
+  pushes += other.pushes;
+  local_hits += other.local_hits;
+  depot_hits += other.depot_hits;
+  misses += other.misses;
+  for (std::size_t d = 0; d < kStealDistances; ++d) {
+    acquired_by_steal[d] += other.acquired_by_steal[d];
+    stolen_by[d] += other.stolen_by[d];
+    stolen_from[d] += other.stolen_from[d];
+  }
+  return *this;
 }
 
 void Pool::AttachAll() {

@@ -41,6 +41,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "pool/base/check.h"
 #include "pool/mapped_memory.h"
@@ -70,6 +71,8 @@ struct SlotStats {
   ByDistance acquired_by_steal{};  // popped by the owner right out of another slot
   ByDistance stolen_by{};          // moved by the owner out of other slots, those above included
   ByDistance stolen_from{};        // moved by others out of this slot
+
+  SlotStats& operator+=(const SlotStats& other);
 };
 
 class Pool {
@@ -84,10 +87,9 @@ class Pool {
     bool return_home = false;
     // Keeps owners and thieves apart by a lock in each slot, also where the bias could be had.
     bool slot_lock = false;
-    // Where only some of the handles are this pool's, as when several pools share them: which, and
-    // how many. Empty: all. The engine's memory is touched for these only.
-    std::function<bool(Handle)> is_member = {};
-    uint32_t members = 0;
+    // Where only some of the handles are this pool's, as when several pools share them: which, in
+    // rising order. Empty: all. The engine's memory is touched for these only.
+    std::vector<Share> members = {};
   };
 
   // Null, with `why` naming the option, its limit and its value, when an option is wrong or memory
@@ -160,7 +162,8 @@ class Pool {
   struct Origins;
 
   explicit Pool(const Options& options);
-  void AttachMembers(SlotId slot, uint32_t members, const IsFree& is_free);
+  [[nodiscard]] std::vector<Share> MembersIn(Share share) const;
+  void AttachBlocks(Slot& own, std::span<const Share> parts, Handle cold, const IsFree& is_free);
   static std::size_t SlotOffset(const SlotMap& map, SlotId slot);
   [[nodiscard]] uint32_t BlocksOf(uint32_t share) const;
   [[nodiscard]] uint32_t FirstBlock(SlotId slot) const;
@@ -211,7 +214,7 @@ class Pool {
 
   const uint32_t capacity_;
   const bool return_home_;
-  const std::function<bool(Handle)> is_member_;
+  const std::vector<Share> members_;  // those that there are; never empty
   const bool biased_;
   // Handles of a block, and half of a magazine: fewer where handles are scarce, so that magazines
   // hide no more than half of them.

@@ -54,19 +54,7 @@ std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
 
 SlotStats SumOf(const lease::FreeHandles& pool, const Row& row) {
   SlotStats sum;
-  for (const SlotId slot : row.slots) {
-    const SlotStats stats = pool.Stats(slot);
-    sum.occupancy += stats.occupancy;
-    sum.pushes += stats.pushes;
-    sum.local_hits += stats.local_hits;
-    sum.depot_hits += stats.depot_hits;
-    sum.misses += stats.misses;
-    for (std::size_t d = 0; d < kStealDistances; ++d) {
-      sum.acquired_by_steal[d] += stats.acquired_by_steal[d];
-      sum.stolen_by[d] += stats.stolen_by[d];
-      sum.stolen_from[d] += stats.stolen_from[d];
-    }
-  }
+  for (const SlotId slot : row.slots) sum += pool.Stats(slot);
   return sum;
 }
 

@@ -41,10 +41,16 @@ void EventLoop::Turn(std::chrono::nanoseconds most,
                      const std::function<void(uint32_t number)>& on_ready) {
   constexpr std::chrono::nanoseconds kLongest = std::chrono::milliseconds(100);
   std::array<epoll_event, 128> events;
-  const auto ns = std::min<std::chrono::nanoseconds>(most, kLongest).count();
-  const timespec time{.tv_sec = 0, .tv_nsec = ns};
-  const int count =
-      ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &time, nullptr);
+  const auto time = std::min<std::chrono::nanoseconds>(most, kLongest);
+  const timespec until{.tv_sec = 0, .tv_nsec = time.count()};
+  const auto room = static_cast<int>(events.size());
+  int count = ::epoll_pwait2(epoll_, events.data(), room, &until, nullptr);
+  if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
+    // Older kernels and some sandboxes. Rounded up: a loop that turns without waiting would take
+    // the CPU from the server.
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(time);
+    count = ::epoll_wait(epoll_, events.data(), room, static_cast<int>(ms.count()));
+  }
   OBJPOOL_CHECK(count >= 0 || errno == EINTR, "epoll waits");
   for (int i = 0; i < count; ++i) on_ready(events[static_cast<std::size_t>(i)].data.u32);
 }

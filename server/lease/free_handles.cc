@@ -15,32 +15,14 @@ void VisitClasses(ClassMask classes, Visit visit) {
   }
 }
 
-void AddStats(SlotStats& to, const SlotStats& from) {
-  to.occupancy += from.occupancy;
-  to.pushes += from.pushes;
-  to.local_hits += from.local_hits;
-  to.depot_hits += from.depot_hits;
-  to.misses += from.misses;
-  for (std::size_t d = 0; d < kStealDistances; ++d) {
-    to.acquired_by_steal[d] += from.acquired_by_steal[d];
-    to.stolen_by[d] += from.stolen_by[d];
-    to.stolen_from[d] += from.stolen_from[d];
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<FreeHandles> FreeHandles::Create(const Pool::Options& options,
                                                  const HandleClasses& classes, std::string& why) {
-  std::unique_ptr<FreeHandles> made(new FreeHandles(classes));
+  std::unique_ptr<FreeHandles> made(new FreeHandles(classes, options.slots->slots()));
   for (ClassId id = 0; id < classes.count(); ++id) {
     Pool::Options of_class = options;
-    if (classes.count() > 1) {
-      of_class.is_member = [of = &made->classes_, id](Handle handle) {
-        return of->ClassOf(handle) == id;
-      };
-      of_class.members = classes.CapacityOf(ClassMask{1} << id);
-    }
+    of_class.members = classes.RangesOf(id);
     auto pool = Pool::Create(of_class, why);
     if (pool == nullptr) return nullptr;
     made->pools_.push_back(std::move(pool));
@@ -117,7 +99,8 @@ uint64_t FreeHandles::Pushes(ClassMask classes) const {
   return sum;
 }
 
-// First what is near, and the rest from anywhere.
+// First what is near, and the rest from anywhere; then, where that is not enough, as often as
+// something moves meanwhile.
 uint32_t FreeHandles::PopOfMany(SlotId slot, std::span<Handle> out, uint32_t min_count,
                                 ClassMask classes, uint32_t near_node) {
   classes &= classes_.all();
@@ -125,6 +108,8 @@ uint32_t FreeHandles::PopOfMany(SlotId slot, std::span<Handle> out, uint32_t min
   Hold hold(*this);
   if (min_count > 1) hold.Begin();
   uint32_t taken = near_node == kAnyNode ? 0 : Gather(slot, out, classes, near_node);
+  taken += Gather(slot, out.subspan(taken), classes, kAnyNode);
+  if (taken >= min_count) return taken;
   for (unsigned round = 0;; ++round) {
     bool moving = hold.others();
     const uint64_t before = Pushes(classes);
@@ -136,12 +121,14 @@ uint32_t FreeHandles::PopOfMany(SlotId slot, std::span<Handle> out, uint32_t min
     Sync::Pause(round * 16);
   }
   PushBatch(slot, out.first(taken));
+  misses_[slot].count.Add();
   return 0;
 }
 
 SlotStats FreeHandles::Stats(SlotId slot) const {
   SlotStats sum = pools_[0]->Stats(slot);
-  for (std::size_t id = 1; id < pools_.size(); ++id) AddStats(sum, pools_[id]->Stats(slot));
+  for (std::size_t id = 1; id < pools_.size(); ++id) sum += pools_[id]->Stats(slot);
+  if (only_ == nullptr || !one_node_) sum.misses = misses_[slot].count.value();
   return sum;
 }
 

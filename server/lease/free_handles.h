@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "pool/base/cache_line.h"
+#include "pool/base/counter.h"
 #include "pool/pool.h"
 #include "pool/sync.h"
 #include "server/lease/handle_classes.h"
@@ -58,7 +60,7 @@ class FreeHandles {
 
  private:
   class Hold;
-  explicit FreeHandles(const HandleClasses& classes) : classes_(classes) {}
+  FreeHandles(const HandleClasses& classes, uint32_t slots) : classes_(classes), misses_(slots) {}
   [[nodiscard]] uint32_t PopOfMany(SlotId slot, std::span<Handle> out, uint32_t min_count,
                                    ClassMask classes, uint32_t near_node);
   uint32_t Gather(SlotId slot, std::span<Handle> out, ClassMask classes, uint32_t near_node);
@@ -68,6 +70,11 @@ class FreeHandles {
   std::vector<std::unique_ptr<Pool>> pools_;  // by class
   Pool* only_ = nullptr;                      // where there is one
   bool one_node_ = true;
+  // Pops that found too few in all their classes, by slot: what each Pool misses is not told.
+  struct alignas(base::kCacheLineBytes) Misses {
+    base::Counter count;
+  };
+  std::vector<Misses> misses_;
   // As all of them have.
   uint32_t capacity_ = 0;
   bool has_heavy_fences_ = false;

@@ -44,7 +44,9 @@ bool Gather(Handle handle, std::span<const LabelledRange> ranges, Labels& labels
 }  // namespace
 
 HandleClasses::HandleClasses(uint32_t capacity)
-    : classes_{{.labels = {}, .capacity = capacity}}, segments_{{.first = 0, .id = 0}} {}
+    : capacity_(capacity),
+      classes_{{.labels = {}, .capacity = capacity}},
+      segments_{{.first = 0, .id = 0}} {}
 
 std::optional<HandleClasses> HandleClasses::Make(uint32_t capacity,
                                                  std::span<const LabelledRange> ranges,
@@ -61,6 +63,7 @@ std::optional<HandleClasses> HandleClasses::Make(uint32_t capacity,
     if (range.last + 1 < capacity) borders.insert(range.last + 1);
   }
   HandleClasses made;
+  made.capacity_ = capacity;
   for (auto border = borders.begin(); border != borders.end(); ++border) {
     const Handle first = *border;
     const Handle end = std::next(border) == borders.end() ? capacity : *std::next(border);
@@ -87,6 +90,16 @@ ClassId HandleClasses::ClassOfLabelled(Handle handle) const {
       std::upper_bound(segments_.begin(), segments_.end(), handle,
                        [](Handle of, const Segment& segment) { return of < segment.first; });
   return std::prev(behind)->id;
+}
+
+std::vector<Share> HandleClasses::RangesOf(ClassId id) const {
+  std::vector<Share> ranges;
+  for (std::size_t s = 0; s < segments_.size(); ++s) {
+    if (segments_[s].id != id) continue;
+    const bool last = s + 1 == segments_.size();
+    ranges.push_back({segments_[s].first, last ? capacity_ : segments_[s + 1].first});
+  }
+  return ranges;
 }
 
 uint32_t HandleClasses::CapacityOf(ClassMask classes) const {

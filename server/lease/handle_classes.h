@@ -63,6 +63,8 @@ class HandleClasses {
     return count() == 1 ? 0 : ClassOfLabelled(handle);
   }
   [[nodiscard]] const Labels& LabelsOf(ClassId id) const { return classes_[id].labels; }
+  // The handles of a class, in rising order.
+  [[nodiscard]] std::vector<Share> RangesOf(ClassId id) const;
   // Number of handles of the classes.
   [[nodiscard]] uint32_t CapacityOf(ClassMask classes) const;
   // The classes that every term holds for; all of them where there is none.
@@ -81,6 +83,7 @@ class HandleClasses {
   HandleClasses() = default;
   [[nodiscard]] ClassId ClassOfLabelled(Handle handle) const;
 
+  uint32_t capacity_ = 0;
   std::vector<Class> classes_;
   std::vector<Segment> segments_;
 };

@@ -44,7 +44,12 @@ std::unique_ptr<LeasePool> LeasePool::Create(const Options& options, std::string
                                    .dirty_unless_returned = options.dirty_unless_returned},
                                   why);
   if (table == nullptr) return nullptr;
-  return std::unique_ptr<LeasePool>(new LeasePool(options, std::move(pool), std::move(table)));
+  std::unique_ptr<LeasePool> made(new LeasePool(options, std::move(pool), std::move(table)));
+  if (made->quotas_.empty()) {
+    why = "no memory for the quotas of " + std::to_string(options.pool.capacity) + " handles";
+    return nullptr;
+  }
+  return made;
 }
 
 LeasePool::LeasePool(const Options& options, std::unique_ptr<FreeHandles> pool,

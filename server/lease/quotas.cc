@@ -16,19 +16,17 @@ constexpr uint64_t kHandlesMask = 0xffff'ffff;
 }  // namespace
 
 Quotas::Quotas(uint32_t capacity)
-    : cells_(std::make_unique<Cell[]>(kCells)),
-      memory_(capacity * sizeof(uint16_t)),
-      cell_of_(reinterpret_cast<Sync::Atomic<uint16_t>*>(memory_.base())) {
-  OBJPOOL_CHECK(!memory_.empty(), "an address range is there");
-}
+    : memory_((kCells * sizeof(Cell)) + (capacity * sizeof(uint16_t))),
+      cells_(reinterpret_cast<Cell*>(memory_.base())),
+      cell_of_(reinterpret_cast<Sync::Atomic<uint16_t>*>(cells_ + kCells)) {}
 
 void Quotas::SetLimits(const Limits& limits) {
   if (limits != Limits{}) used_.store(true, std::memory_order_relaxed);
-  limits_.store(uint64_t{limits.calls_per_s} << 32 | limits.handles, std::memory_order_relaxed);
+  limits_.store(uint64_t{limits.calls_per_s} << 32 | limits.handles, std::memory_order_release);
 }
 
 Quotas::Limits Quotas::limits() const {
-  const uint64_t both = limits_.load(std::memory_order_relaxed);
+  const uint64_t both = limits_.load(std::memory_order_acquire);
   return {.handles = static_cast<uint32_t>(both), .calls_per_s = static_cast<uint32_t>(both >> 32)};
 }
 

@@ -19,7 +19,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include "pool/mapped_memory.h"
 #include "pool/pool.h"
@@ -44,7 +43,9 @@ class Quotas {
   };
   static constexpr uint32_t kMaxCallsPerS = 1'000'000;
 
+  // empty() where memory runs out.
   explicit Quotas(uint32_t capacity);
+  [[nodiscard]] bool empty() const { return memory_.empty(); }
 
   // From the next call on. What was leased while there was no limit does not count.
   void SetLimits(const Limits& limits);
@@ -106,12 +107,14 @@ class Quotas {
                                 Admission& admission);
   [[nodiscard]] uint64_t Spend(Cell& cell, uint64_t most_us, bool refuse, BootMs now) const;
 
-  std::atomic<uint64_t> limits_{0};  // both, 32 bits each
+  // Both, 32 bits each. Who sees some sees `used_` too: it was set before.
+  std::atomic<uint64_t> limits_{0};
   std::atomic<bool> used_{false};
-  const std::unique_ptr<Cell[]> cells_;
   Sync::Mutex claim_lock_;
+  // Touched only where there are quotas. Pages come zeroed: cells of nobody, handles of nobody.
   MappedMemory memory_;
-  Sync::Atomic<uint16_t>* const cell_of_;  // by handle; pages come zeroed, and are nobody's
+  Cell* const cells_;
+  Sync::Atomic<uint16_t>* const cell_of_;  // by handle
 };
 
 }  // namespace objpool::lease

@@ -131,6 +131,7 @@ TEST(LeaseSelect, GetsWhatItMeansAndNoMore) {
   for (const GrantRef& ref : first) EXPECT_GE(ref.handle, 3u);
   EXPECT_TRUE(world.Lease(world.Of("b")).empty());
   EXPECT_TRUE(world.Lease(kAllClasses, 4).empty()) << "three are left";
+  EXPECT_EQ(world.pool->pool().Stats(0).misses, 2u) << "one for each that got nothing";
   EXPECT_EQ(world.Lease(kAllClasses, 3).size(), 3u);
   EXPECT_TRUE(world.Lease(kAllClasses).empty());
   world.Return(first);

@@ -340,5 +340,32 @@ TEST(PoolDeathTest, AChildOfForkIsRefused) {
   EXPECT_DEATH((void)pool->Pop(0), "not used in a child");
 }
 
+TEST(Pool, HasItsMembersOnly) {
+  std::string why;
+  Pool::Options options{.capacity = 1000, .slots = testing::FlatSlots(3)};
+  options.members = {{10, 300}, {333, 334}, {500, 900}};
+  const auto pool = Pool::Create(options, why);
+  ASSERT_NE(pool, nullptr) << why;
+  for (SlotId s = 0; s < 3; ++s) pool->Attach(s, [](Handle handle) { return handle != 20; });
+  EXPECT_EQ(pool->free(), 690u);
+  EXPECT_EQ(pool->Pop(0), 10u) << "the lowest first";
+  std::set<Handle> all;
+  for (Handle handle = pool->Pop(0); handle != kNoHandle; handle = pool->Pop(0)) {
+    all.insert(handle);
+  }
+  EXPECT_EQ(all.size(), 689u);
+  for (const Handle handle : all) {
+    EXPECT_TRUE((handle > 10 && handle < 300 && handle != 20) || handle == 333 ||
+                (handle >= 500 && handle < 900))
+        << handle;
+  }
+  for (const std::vector<Share>& wrong :
+       {std::vector<Share>{{5, 5}}, {{5, 6}, {4, 5}}, {{0, 10}, {9, 11}}, {{999, 1001}}}) {
+    options.members = wrong;
+    EXPECT_EQ(Pool::Create(options, why), nullptr);
+    EXPECT_NE(why.find("ranges of 0 .. 999"), std::string::npos) << why;
+  }
+}
+
 }  // namespace
 }  // namespace objpool
