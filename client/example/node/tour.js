@@ -2,8 +2,8 @@
 //
 //   node tour.js [HOST:PORT]
 //
-// The server needs a pool "workers" of at least two IDs, none of which is leased; all that is leased
-// here is returned.
+// The server needs a pool "workers" of 2 to 1024 IDs, two of them free; all that is leased here is
+// returned.
 "use strict";
 
 const { randomUUID } = require("node:crypto");
@@ -67,7 +67,8 @@ async function lease(fields = {}) {
   }
 }
 
-const giveBack = (ref) => call(leases, "return", { pool: POOL, items: [{ grant: ref }] });
+const giveBack = (...refs) =>
+  call(leases, "return", { pool: POOL, items: refs.map((ref) => ({ grant: ref })) });
 
 // Awaits `work` while the grant is renewed at a third of its time. False when it was lost: then stop
 // using the handle at once.
@@ -100,7 +101,8 @@ async function leaseAndRenew() {
 
 async function waitForOne() {
   const { pool } = await call(pools, "getPool", { name: POOL });
-  const taken = (await call(leases, "lease", { pool: POOL, count: Number(pool.capacity) })).grants;
+  const all = { pool: POOL, count: Number(pool.capacity), minCount: 1 }; // all that are free
+  const taken = (await call(leases, "lease", all)).grants;
   try {
     await lease();
   } catch (error) {
@@ -111,7 +113,7 @@ async function waitForOne() {
   const grant = await lease({ maxWait: { seconds: 30 } });
   console.log(`waited, and got worker ${grant.id}, fence ${grant.ref.fence} after ${taken[0].ref.fence}`);
   await later;
-  for (const { ref } of [grant, ...taken.slice(1)]) await giveBack(ref);
+  await giveBack(grant.ref, ...taken.slice(1).map(({ ref }) => ref));
 }
 
 // Grants of a session are returned when its client dies; one heartbeat renews all of them.

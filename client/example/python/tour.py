@@ -3,7 +3,7 @@
     tour.py STUBS [HOST:PORT]
 
 STUBS is the folder with the generated API (see README.md beside this file). The server needs a pool
-"workers" of at least two IDs, none of which is leased; all that is leased here is returned.
+"workers" of 2 to 1024 IDs, two of them free; all that is leased here is returned.
 """
 
 import queue
@@ -50,9 +50,9 @@ def lease(leases, **fields):
             threading.Event().wait(why(error)[1] or 0.2)
 
 
-def give_back(leases, ref):
-    return leases.Return(pb.ReturnRequest(pool=POOL, items=[pb.ReturnItem(grant=ref)]),
-                         timeout=CALL_S)
+def give_back(leases, *refs):
+    items = [pb.ReturnItem(grant=ref) for ref in refs]
+    return leases.Return(pb.ReturnRequest(pool=POOL, items=items), timeout=CALL_S)
 
 
 def hold(leases, grant, work, ttl_s):
@@ -86,7 +86,8 @@ def lease_and_renew(leases):
 
 def wait_for_one(leases, pools):
     pool = pools.GetPool(pool_service_pb2.GetPoolRequest(name=POOL), timeout=CALL_S).pool
-    taken = leases.Lease(pb.LeaseRequest(pool=POOL, count=pool.capacity), timeout=CALL_S).grants
+    taken = leases.Lease(pb.LeaseRequest(pool=POOL, count=pool.capacity, min_count=1),
+                         timeout=CALL_S).grants  # all that are free
     try:
         lease(leases)
     except grpc.RpcError as error:
@@ -96,8 +97,7 @@ def wait_for_one(leases, pools):
     later.start()
     grant = lease(leases, max_wait={"seconds": 30})
     print(f"waited, and got worker {grant.id}, fence {grant.ref.fence} after {taken[0].ref.fence}")
-    for ref in [grant.ref, *(each.ref for each in taken[1:])]:
-        give_back(leases, ref)
+    give_back(leases, grant.ref, *(each.ref for each in taken[1:]))
 
 
 def hold_a_session(leases):
