@@ -14,6 +14,14 @@ namespace {
 // Twice what the coarse clock may be late.
 constexpr Milliseconds kLeastLeft{20};
 
+// The pool has not so many handles.
+bool AsksTooMany(const Error& error) {
+  return error.reason == "BAD_FIELD" &&
+         std::ranges::any_of(error.fields, [](const FieldViolation& violation) {
+           return violation.field == "count";
+         });
+}
+
 }  // namespace
 
 CachedGrant::CachedGrant(CachedGrant&& other) noexcept
@@ -39,8 +47,9 @@ void CachedGrant::Discard(v1::Disposition disposition) {
 
 CachedPool::CachedPool(Keeper& keeper, CachedPoolOptions options)
     : keeper_(keeper), options_(std::move(options)), slots_(options_.max_total), uses_(kPlaces) {
-  OBJPOOL_CHECK(options_.batch >= 1 && options_.batch <= kMaxBatch && options_.max_total >= 1,
-                "batch and max_total have their ranges");
+  OBJPOOL_CHECK(options_.batch >= 1 && options_.batch <= kMaxBatch && options_.max_total >= 1 &&
+                    options_.min_idle <= options_.max_idle,
+                "batch, max_total and min_idle have their ranges");
   for (Number number = options_.max_total; number != 0; --number) free_.push_back(number);
   PublishSuspension();
   thread_ = std::thread([this] { Run(); });
@@ -201,16 +210,22 @@ CachedPool::Number CachedPool::Fetch(uint32_t count, Error& why) {
   if (numbers.empty()) {
     why = {};
     why.code = grpc::StatusCode::RESOURCE_EXHAUSTED;
-    why.message = "all " + std::to_string(slots_.size()) + " handles of the cache are in use";
+    why.message = "all " + std::to_string(slots_.size()) +
+                  " handles of the cache are in use, or wait for a renewal";
     return 0;
   }
   v1::LeaseRequest request;
   request.set_pool(options_.pool);
   request.set_holder(options_.holder);
-  request.set_count(static_cast<uint32_t>(numbers.size()));
+  request.set_count(std::min(static_cast<uint32_t>(numbers.size()), most_));
   request.set_min_count(1);
   if (options_.ttl.count() != 0) *request.mutable_ttl() = ProtoDuration(options_.ttl);
   Result<std::vector<Grant>> leased = keeper_.Lease(request, options_.on_lost);
+  while (AsksTooMany(leased.error) && request.count() > 1) {
+    most_ = request.count() / 2;
+    request.set_count(most_);
+    leased = keeper_.Lease(request, options_.on_lost);
+  }
   fetch_error_ = leased.error;
   why = std::move(leased.error);
   const std::lock_guard lock(mutex_);

@@ -23,7 +23,7 @@
 // handles to come back, as the Keeper's does. The cells are for 256 threads of a process; any more
 // share, at some hundred nanoseconds. Not usable in the child of a fork.
 //
-// Bounded: max_total handles; idle at most max_idle and 8 for each thread.
+// Bounded: max_total handles; idle at most max_idle, what a call leased, and 8 for each thread.
 #pragma once
 
 #include <atomic>
@@ -46,9 +46,9 @@ struct CachedPoolOptions {
   // As in LeaseRequest. A ttl of 0 asks for the pool's default.
   std::string holder{};
   Milliseconds ttl{0};
-  // How many are leased in one call. Range: 1 .. 1024.
+  // How many are leased in one call; fewer where the pool has not so many. Range: 1 .. 1024.
   uint32_t batch = 64;
-  // As many are leased ahead, and kept when nobody uses them.
+  // As many are leased ahead, and kept when nobody uses them. Range: 0 .. max_idle.
   uint32_t min_idle = 16;
   uint32_t max_idle = 256;
   // In use and idle together. Range: 1 and more.
@@ -153,8 +153,9 @@ class CachedPool {
   // LeaseClock in front of CLOCK_MONOTONIC: how long the machine was suspended.
   std::atomic<int64_t> suspended_ns_{0};
 
-  std::mutex fetch_mutex_;  // one call at a time; before mutex_
-  Error fetch_error_{};     // of the last one
+  std::mutex fetch_mutex_;     // one call at a time; before mutex_
+  Error fetch_error_{};        // of the last one
+  uint32_t most_ = kMaxBatch;  // that the pool lets a call ask for, as far as is known
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -9,7 +9,9 @@
 
 namespace objpool::client {
 
-// Shared, which is the only way that gRPC hands channels around.
-[[nodiscard]] std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options);
+// Shared, which is the only way that gRPC hands channels around. `connect_limit` is how long one
+// attempt to connect may take; 0: gRPC's 20 s.
+[[nodiscard]] std::shared_ptr<grpc::Channel> MakeChannel(
+    const ClientOptions& options, Milliseconds connect_limit = Milliseconds(0));
 
 }  // namespace objpool::client

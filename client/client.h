@@ -6,8 +6,9 @@
 // test wants. After a fork the child must not use what its parent made.
 //
 // Nothing is repeated unless ClientOptions.retry says so: a Lease whose answer was lost may have
-// been done, and its grants then end by their TTL. With it, all but ReadBuffer and WriteBuffer are
-// made again where that is safe (client/retry.h), within the call's one time limit.
+// been done, and its grants then end by their TTL. With it, calls are made again where that is safe
+// (client/retry.h), within the call's one time limit: all but the streams, and the three of
+// PoolService that say so below.
 //
 // A server that is not there is told at once, not after the time limit. Between such calls nobody
 // works on the connection (gRPC looks at it by itself every 5 s only): whoever tries again calls
@@ -133,7 +134,7 @@ class Client {
   [[nodiscard]] Result<std::vector<v1::Pool>> ListPools() const;
   [[nodiscard]] Result<v1::Pool> GetPool(std::string_view pool) const;
   [[nodiscard]] Result<v1::GetPoolStatsResponse> GetPoolStats(std::string_view pool) const;
-  // CreatePool and ReinstateHandle are not repeated: a second time they would not say OK.
+  // CreatePool, DeletePool and ReinstateHandle are not repeated: a second time they may not say OK.
   [[nodiscard]] Result<v1::Pool> CreatePool(const v1::CreatePoolRequest& request) const;
   [[nodiscard]] Result<v1::Pool> UpdatePool(const v1::UpdatePoolRequest& request) const;
   [[nodiscard]] Result<v1::Pool> DrainPool(std::string_view pool) const;

@@ -72,7 +72,7 @@ Result<v1::Pool> Client::ResumePool(std::string_view pool) const {
 Result<v1::Pool> Client::DeletePool(std::string_view pool) const {
   const auto request = Named<v1::DeletePoolRequest>(pool);
   v1::DeletePoolResponse response;
-  Error error = Run([&](grpc::ClientContext& context) {
+  Error error = RunOnce([&](grpc::ClientContext& context) {
     return pools_->DeletePool(&context, request, &response);
   });
   return {.value = response.pool(), .error = std::move(error)};

@@ -100,7 +100,8 @@ bool Keeper::StartRenewal(Lock& lock, Time now) {
   if (batch.empty()) return false;
   ++renewals_;
   Time end = now + client_.options().timeout;
-  for (const Kept* kept : batch) end = std::min(end, kept->end);
+  // Half of what is left: one that gets no answer is not the last attempt.
+  for (const Kept* kept : batch) end = std::min(end, now + (kept->end - now) / 2);
   const auto limit = std::chrono::ceil<Milliseconds>(end - now);
   const std::string pool = batch.front()->ref.pool;
   const Milliseconds ttl = batch.front()->ttl;

@@ -23,7 +23,8 @@ Milliseconds PauseAfter(uint32_t failed, const Error& error, const RetryOptions&
   constexpr uint32_t kMaxDoublings = 20;
   const uint32_t doublings = std::min(failed == 0 ? 0 : failed - 1, kMaxDoublings);
   const Milliseconds most =
-      std::min(options.first_backoff * (int64_t{1} << doublings), options.max_backoff);
+      std::max(std::min(options.first_backoff * (int64_t{1} << doublings), options.max_backoff),
+               Milliseconds(0));
   const auto part = static_cast<int64_t>(random % (static_cast<uint64_t>(most.count()) + 1));
   const Milliseconds asked = error.retry_after.value_or(Milliseconds(0));
   return std::max(asked, Milliseconds(0)) + Milliseconds(part);

@@ -1,7 +1,7 @@
 // Retry: which failed calls may be made again, and after what pause. Pure: chance is an argument.
 //
 // Made again is what did nothing, or does no harm when it is done twice: reads, Return, Renew and
-// RevokeGrant of a fence, and a Lease by its request_id. That is after UNAVAILABLE, whether the
+// RevokeGrant of a fence, most of what changes pools, and a Lease by its request_id. That is after UNAVAILABLE, whether the
 // server said so or the connection was refused or broke, and after ABORTED / REQUEST_PENDING.
 // Nothing else is: RESOURCE_EXHAUSTED would make an overload worse, and whether to wait for an
 // empty pool is the caller's decision (LeaseRequest.max_wait); DEADLINE_EXCEEDED leaves no time.
@@ -20,7 +20,7 @@ struct RetryOptions {
   // repeated.
   uint32_t max_attempts = 1;
   // The pause before an attempt is anything from 0 to the backoff, which begins with this and
-  // doubles each time. Range: 1 ms and more.
+  // doubles each time, up to the longest. Range: 1 ms and more.
   Milliseconds first_backoff{20};
   Milliseconds max_backoff{1000};
 };

@@ -9,12 +9,33 @@
 
 #include "client/batches.h"
 #include "client/retry.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {
 
 constexpr Milliseconds kMinLinger{100};
 constexpr Milliseconds kMaxLinger = std::chrono::minutes(5);
+
+// An operation of 1024 refs has 35 KiB.
+constexpr std::size_t kMaxOperationBytes = std::size_t{48} * 1024;
+
+// Of what the server would take for no message at all, and end the session: what is wrong.
+std::string WhyMalformed(const v1::SessionOperation& operation) {
+  if (const std::size_t bytes = operation.ByteSizeLong(); bytes > kMaxOperationBytes) {
+    return "an operation has at most " + std::to_string(kMaxOperationBytes) + " bytes, and this " +
+           std::to_string(bytes);
+  }
+  std::vector<std::string_view> texts = {operation.lease().pool(), operation.lease().holder(),
+                                         operation.lease().request_id(),
+                                         operation.give_back().pool(), operation.renew().pool()};
+  for (const v1::SelectorTerm& term : operation.lease().selector()) {
+    texts.emplace_back(term.key());
+    texts.insert(texts.end(), term.values().begin(), term.values().end());
+  }
+  const bool all_utf8 = std::ranges::all_of(texts, IsUtf8);
+  return all_utf8 ? std::string() : "the names in a request must be UTF-8";
+}
 
 // Waits for what `start` starts.
 template <typename Answer, typename Start>
@@ -92,7 +113,10 @@ void Session::StartOperation(v1::SessionOperation operation, Answered done) {
     const std::lock_guard lock(mutex_);
     const bool waits = operation.has_lease() && operation.lease().has_max_wait();
     const bool goodbye = operation.has_goodbye();
-    if (over_) {
+    if (std::string why = WhyMalformed(operation); !why.empty()) {
+      error.code = grpc::StatusCode::INVALID_ARGUMENT;
+      error.message = std::move(why);
+    } else if (over_) {
       error = why_over_;
     } else if (closing_ && !goodbye) {
       error.code = grpc::StatusCode::CANCELLED;
@@ -153,18 +177,24 @@ void Session::FinishLease(const Error& error, const v1::SessionAnswer& answer, T
     refs.push_back(RefOf(request.pool(), grant.ref()));
   }
   StartRenew(BarePool(request.pool()), refs, DurationOf(request.ttl()),
-             [result = std::move(result), done](const BatchResult& renewed) mutable {
+             [this, ttl, result = std::move(result), done](const BatchResult& renewed) mutable {
                v1::LeaseResponse& value = result.value;
                for (int i = value.grants_size() - 1; i >= 0; --i) {
                  const Error& lost = renewed.items[static_cast<std::size_t>(i)].error;
-                 if (lost.ok()) continue;
+                 if (!IsOver(lost)) continue;
                  result.error = lost;
                  value.mutable_grants()->DeleteSubrange(i, 1);
                }
                if (value.grants_size() != 0) result.error = {};
-               *value.mutable_ttl() = ProtoDuration(renewed.ttl);
-               *value.mutable_expire_time() = renewed.expire_time;
-               result.sent = renewed.sent;
+               if (renewed.ttl.count() != 0) {
+                 *value.mutable_ttl() = ProtoDuration(renewed.ttl);
+                 *value.mutable_expire_time() = renewed.expire_time;
+                 result.sent = renewed.sent;
+               } else {
+                 // Not renewed now: the session has them all the same, for a time that nobody here
+                 // knows until the next heartbeat.
+                 NoteGrants(ttl, result.sent);
+               }
                done(result);
              });
 }

@@ -19,7 +19,9 @@
 // stay with the parent, and so does the session.
 //
 // Bounded: kMaxPending operations without an answer, of which kMaxWaiting are leases that wait;
-// beyond, they fail at once with RESOURCE_EXHAUSTED.
+// beyond, they fail at once with RESOURCE_EXHAUSTED. A server remembers a million request_ids, each
+// for the time of its lease: many sessions that lease and return thousands of times a second want
+// short times, which heartbeats renew anyway, or a CachedPool.
 #pragma once
 
 #include <condition_variable>
@@ -123,14 +125,16 @@ class Session {
   [[nodiscard]] bool AwaitMessage(v1::SessionRequest& request);
   [[nodiscard]] bool Quiet(Time now) const;
   [[nodiscard]] LeaseClock::duration Beat() const;
+  [[nodiscard]] Milliseconds ConnectLimit() const;
   void Pack(v1::SessionRequest& request);
   void AddHeartbeat(v1::SessionRequest& request, Time now);
   [[nodiscard]] bool MayGoOn(const Error& error) const;
   void End(const Error& why);
   // The thread that reads.
   void Took(const v1::SessionResponse& response);
-  void TookAnswer(const v1::SessionAnswer& answer, Calls& calls);
-  void TookHeartbeat(const v1::SessionAnswer& answer, Calls& calls);
+  // `renewed`: when a heartbeat was sent that was answered.
+  void TookAnswer(const v1::SessionAnswer& answer, Calls& calls, Time& renewed);
+  void TookHeartbeat(const v1::SessionAnswer& answer, Calls& calls, Time& renewed);
   void TookNotice(const v1::SessionNotice& notice, Calls& calls);
 
   const ClientOptions server_;

@@ -15,6 +15,8 @@ namespace {
 // that does not read must not block the thread that sends, and a stream's window is 64 KiB.
 constexpr std::size_t kMaxSentBytes = std::size_t{32} * 1024;
 constexpr int kMaxOperations = 1024;
+// Of one message: the server takes no more than 256 KiB.
+constexpr std::size_t kMaxMessageBytes = std::size_t{64} * 1024;
 // Answers to heartbeats may take so long whatever the grants' time is.
 constexpr Milliseconds kLeastQuiet{100};
 constexpr Milliseconds kLeastBeat{5};
@@ -50,7 +52,7 @@ Error Session::LiveOneStream() {
   // A connection of its own each time, because the one before may hang.
   ClientOptions server = server_;
   server.own_connection = true;
-  const std::shared_ptr<grpc::Channel> channel = MakeChannel(server);
+  const std::shared_ptr<grpc::Channel> channel = MakeChannel(server, ConnectLimit());
   const auto stub = v1::LeaseService::NewStub(channel);
   grpc::ClientContext context;
   v1::SessionRequest request = Opening(context);
@@ -95,6 +97,13 @@ v1::SessionRequest Session::Opening(grpc::ClientContext& context) {
   return request;
 }
 
+// No longer than an answer may take. (While the first one opens, there is the whole time of a call.)
+Milliseconds Session::ConnectLimit() const {
+  const std::lock_guard lock(mutex_);
+  if (token_.empty()) return server_.timeout;
+  return std::chrono::ceil<Milliseconds>(std::max<LeaseClock::duration>(Beat(), kLeastQuiet));
+}
+
 LeaseClock::duration Session::Beat() const { return std::max(least_ttl_ / 3, kLeastBeat); }
 
 bool Session::Quiet(Time now) const {
@@ -134,11 +143,14 @@ void Session::AddHeartbeat(v1::SessionRequest& request, Time now) {
 
 void Session::Pack(v1::SessionRequest& request) {
   const Time now = LeaseClock::now();
-  while (!to_send_.empty() && request.operations_size() < kMaxOperations) {
+  std::size_t bytes = 0;
+  while (!to_send_.empty() && request.operations_size() < kMaxOperations &&
+         bytes < kMaxMessageBytes) {
     const auto found = pending_.find(to_send_.front());
     if (found != pending_.end()) {
       Pending& pending = found->second;
       if (!pending.waits && sent_bytes_ >= kMaxSentBytes) return;
+      bytes += pending.operation.ByteSizeLong();
       if (!pending.waits) sent_bytes_ += pending.operation.ByteSizeLong();
       pending.sent = now;
       pending.stream = streams_;
@@ -151,6 +163,7 @@ void Session::Pack(v1::SessionRequest& request) {
 
 void Session::Took(const v1::SessionResponse& response) {
   Calls calls;
+  Time renewed;
   {
     const std::lock_guard lock(mutex_);
     answered_ = true;
@@ -161,16 +174,20 @@ void Session::Took(const v1::SessionResponse& response) {
       }
       token_ = response.opened().token();
     }
-    for (const v1::SessionAnswer& answer : response.answers()) TookAnswer(answer, calls);
+    for (const v1::SessionAnswer& answer : response.answers()) TookAnswer(answer, calls, renewed);
     for (const v1::SessionNotice& notice : response.notices()) TookNotice(notice, calls);
     wake_.notify_all();
   }
   for (const auto& call : calls) call();
+  if (renewed == Time()) return;
+  // Only now: who sees that the grants are held again has been told of those that are not.
+  const std::lock_guard lock(mutex_);
+  held_until_ = renewed + least_ttl_;
 }
 
-void Session::TookAnswer(const v1::SessionAnswer& answer, Calls& calls) {
+void Session::TookAnswer(const v1::SessionAnswer& answer, Calls& calls, Time& renewed) {
   if (answer.id() == kHeartbeatId) {
-    TookHeartbeat(answer, calls);
+    TookHeartbeat(answer, calls, renewed);
     return;
   }
   const auto found = pending_.find(answer.id());
@@ -193,10 +210,10 @@ void Session::TookAnswer(const v1::SessionAnswer& answer, Calls& calls) {
   pending_.erase(found);
 }
 
-void Session::TookHeartbeat(const v1::SessionAnswer& answer, Calls& calls) {
+void Session::TookHeartbeat(const v1::SessionAnswer& answer, Calls& calls, Time& renewed) {
   if (heartbeat_sent_ == Time()) return;
   contact_ = std::max(contact_, heartbeat_sent_);
-  if (!answer.has_error()) held_until_ = heartbeat_sent_ + least_ttl_;
+  if (!answer.has_error()) renewed = heartbeat_sent_;
   heartbeat_sent_ = Time();
   for (const v1::LostGrant& lost : answer.heartbeat().lost()) {
     v1::SessionNotice notice;

@@ -28,6 +28,7 @@ class Driver:
 
     def __init__(self, *words):
         self.process = subprocess.Popen([BIN_DIR / "client_drive", *map(str, words)], text=True,
+                                        errors="surrogateescape",
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.lines, self._all = queue.Queue(), []
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -167,6 +168,24 @@ class SessionTest(unittest.TestCase):
         driver.hear("lost")
         self.assertFalse(driver.state()[0])
 
+    def test_is_over_in_time_when_nobody_answers_at_all(self):
+        driver = self.drive(1000)
+        driver.tell("lease wide 1 60000 0")
+        driver.hear("lease 1")
+        self.proxy.swallow()
+        began = time.monotonic()
+        driver.hear("lost")
+        # A library that waited for gRPC's own limit would take 20 s for one attempt to connect.
+        self.assertLess(time.monotonic() - began, 15)
+
+    def test_what_the_server_could_not_read_fails_alone(self):
+        driver = self.drive()
+        driver.tell("lease wide 1 60000 0")
+        driver.hear("lease 1")
+        driver.tell("lease bad\udcff 1 60000 0")
+        self.assertEqual(driver.hear("lease"), "lease error INVALID_ARGUMENT")
+        self.assertEqual(driver.state(), (True, 1))
+
     def test_a_client_that_dies_gives_back_what_it_had(self):
         driver = self.drive(200)
         driver.tell("lease wide 100 60000 0")
@@ -201,6 +220,11 @@ class CachedPoolTest(unittest.TestCase):
             self.assertEqual(driver.process.wait(DEADLINE_S), 0)
             with Api(server) as api:
                 wait_until(lambda: api.get_pool("wide").free == 1000, "all are back")
+
+    def test_leases_from_a_pool_that_is_smaller_than_its_batch(self):
+        with Server(CONFIG) as server, \
+                Driver("cached", server.address, "scarce", self.TTL_MS, 1) as driver:
+            self.wait_given(driver, 1000)
 
     def test_a_process_that_was_stopped_for_longer_than_its_grants_gives_out_nothing_old(self):
         with Server(CONFIG) as server, \

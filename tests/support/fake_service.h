@@ -101,6 +101,7 @@ class FakeService final : public v1::LeaseService::Service,
   }
   [[nodiscard]] uint64_t lease_calls() const { return lease_calls_; }
   [[nodiscard]] uint64_t renew_calls() const { return renew_calls_; }
+  [[nodiscard]] v1::Disposition last_disposition() const { return last_disposition_; }
   void Refuse(const google::rpc::Status& status) {
     const std::lock_guard lock(mutex_);
     refusal_ = status;
@@ -150,6 +151,7 @@ class FakeService final : public v1::LeaseService::Service,
     if (grpc::Status status = Admit(*context, request->pool()); !status.ok()) return status;
     const std::lock_guard lock(mutex_);
     for (const v1::ReturnItem& item : request->items()) {
+      last_disposition_ = item.disposition();
       v1::ReturnResult* result = response->add_results();
       if (google::rpc::Status error = Judge(item.grant()); error.code() != 0) {
         if (request->items_size() == 1) return AsCallStatus(error);
@@ -388,6 +390,7 @@ class FakeService final : public v1::LeaseService::Service,
   std::map<std::string, v1::LeaseResponse> answered_;  // by request_id
   std::atomic<uint64_t> lease_calls_{0};
   std::atomic<uint64_t> renew_calls_{0};
+  std::atomic<v1::Disposition> last_disposition_{v1::DISPOSITION_UNSPECIFIED};
   google::rpc::Status refusal_;
   FakeBuffers buffers_{[this](const grpc::ServerContext& context, const std::string& pool,
                               const v1::GrantRef& ref) { return AdmitHolder(context, pool, ref); }};

@@ -39,6 +39,11 @@ class Proxy:
             self._flowing = threading.Event()
             self._flowing.set()
 
+    def swallow(self):
+        """Nor do later ones: they are accepted, and nobody answers."""
+        with self._lock:
+            self._flowing.clear()
+
     @staticmethod
     def _shut(end):
         try:

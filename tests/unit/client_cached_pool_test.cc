@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstdint>
 #include <iostream>
@@ -105,9 +106,16 @@ TEST(CachedPool, MayBeUsedByMoreThreadsThanHavePlaces) {
   CachedPoolOptions options = Options(400);
   options.batch = 400;
   CachedPool pool(f.keeper, options);
+  // All have asked for a place before the first of them ends.
+  std::barrier all_there(kPlaces + 20);
+  std::atomic<uint32_t> without{0};
   RunTeam(kPlaces + 20, [&](uint32_t) {
+    EXPECT_TRUE(LeaseFrom(pool).valid());
+    all_there.arrive_and_wait();
+    if (IdleCells::OwnPlace() == kPlaces) ++without;
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(LeaseFrom(pool).valid());
   });
+  EXPECT_GE(without.load(), 20u);
   EXPECT_LE(pool.stats().total, 400u);
 }
 
@@ -213,6 +221,7 @@ TEST(CachedPool, DiscardsToTheServer) {
   CachedPool pool(f.keeper, options);
   LeaseFrom(pool).Discard(v1::DISPOSITION_BROKEN);
   WaitUntil([&] { return f.service.leased() == 0; });
+  EXPECT_EQ(f.service.last_disposition(), v1::DISPOSITION_BROKEN);
   EXPECT_EQ(pool.stats().total, 0u);
 }
 

@@ -16,6 +16,10 @@ const protobuf = require("protobufjs");
 const ADDRESS = process.argv[2] ?? "127.0.0.1:7420";
 const POOL = "workers";
 const CALL_MS = 10_000; // the longest that a call may take that does not wait
+// What renew says of a grant that is over.
+const LOST = ["GRANT_EXPIRED", "GRANT_RETURNED", "GRANT_REVOKED", "STALE_FENCE", "NOT_HOLDER",
+  "POOL_UNKNOWN"];
+const now = () => performance.now();
 const PROTO = path.join(__dirname, "../../../proto");
 
 // Numbers of 64 bits do not fit into a Number: IDs, fences and keys are strings here.
@@ -70,31 +74,38 @@ async function lease(fields = {}) {
 const giveBack = (...refs) =>
   call(leases, "return", { pool: POOL, items: refs.map((ref) => ({ grant: ref })) });
 
-// Awaits `work` while the grant is renewed at a third of its time. False when it was lost: then stop
-// using the handle at once.
-async function hold(grant, work, ttlS) {
-  let held = true;
+// Awaits `work(lost)` while the grant is renewed at a third of its time. When it is lost, the signal
+// `lost` is aborted, and the work must stop using the handle at once: somebody else may have it.
+// `leasedAt` is when the lease was asked for. False where it was lost.
+async function hold(grant, leasedAt, work, ttlS) {
+  const lost = new AbortController();
   let over = false;
-  const done = work.finally(() => (over = true));
-  while (held && !over) {
-    await Promise.race([done, pause((ttlS * 1000) / 3)]);
+  const done = work(lost.signal).finally(() => (over = true));
+  let end = leasedAt + ttlS * 1000; // by our own clock, from before we asked: never too late
+  for (;;) {
+    await Promise.race([done, pause(Math.min((ttlS * 1000) / 3, Math.max(0, end - now())))]);
     if (over) break;
+    const askedAt = now();
+    if (askedAt >= end) lost.abort(); // nobody has answered for so long
+    if (lost.signal.aborted) break;
+    const request = { pool: POOL, grants: [grant.ref], ttl: { seconds: ttlS } };
     try {
-      await call(leases, "renew", { pool: POOL, grants: [grant.ref], ttl: { seconds: ttlS } });
+      await call(leases, "renew", request, (ttlS * 1000) / 3 - CALL_MS);
+      end = askedAt + ttlS * 1000;
     } catch (error) {
-      // No answer: try again at the next third. After the TTL on our own clock it is lost too.
-      const lost = ["GRANT_EXPIRED", "GRANT_REVOKED", "STALE_FENCE", "NOT_HOLDER"];
-      held = !lost.includes(why(error).reason);
+      if (LOST.includes(why(error).reason)) lost.abort();
     }
   }
   await done;
-  return held;
+  return !lost.signal.aborted;
 }
 
 async function leaseAndRenew() {
+  const leasedAt = now();
   const grant = await lease({ holder: "tour", ttl: { seconds: 3 } });
   console.log(`worker ${grant.id}: fence ${grant.ref.fence} goes with all that it writes`);
-  const held = await hold(grant, pause(2500), 3);
+  const work = (lost) => pause(2500, undefined, { signal: lost }).catch(() => {});
+  const held = await hold(grant, leasedAt, work, 3);
   await giveBack(grant.ref);
   console.log(held ? "held and returned" : "lost");
 }

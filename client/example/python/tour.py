@@ -9,6 +9,7 @@ STUBS is the folder with the generated API (see README.md beside this file). The
 import queue
 import sys
 import threading
+import time
 import uuid
 
 sys.path.insert(0, sys.argv[1])
@@ -21,6 +22,9 @@ from objpool.v1 import pool_service_pb2, pool_service_pb2_grpc, session_pb2  # n
 ADDRESS = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1:7420"
 POOL = "workers"
 CALL_S = 10  # the longest that a call may take that does not wait
+# What Renew says of a grant that is over.
+LOST = ("GRANT_EXPIRED", "GRANT_RETURNED", "GRANT_REVOKED", "STALE_FENCE", "NOT_HOLDER",
+        "POOL_UNKNOWN")
 
 
 def why(error):
@@ -55,31 +59,36 @@ def give_back(leases, *refs):
     return leases.Return(pb.ReturnRequest(pool=POOL, items=items), timeout=CALL_S)
 
 
-def hold(leases, grant, work, ttl_s):
-    """Runs `work` while the grant is renewed at a third of its time. False when it was lost: then
-    stop using the handle at once."""
-    over = threading.Event()
-    worker = threading.Thread(target=lambda: (work(), over.set()))
+def hold(leases, grant, leased_at, work, ttl_s):
+    """Runs `work(lost)` while the grant is renewed at a third of its time. When it is lost, `lost` is
+    set, and the work must stop using the handle at once: somebody else may have it. `leased_at` is
+    when the lease was asked for. False where it was lost."""
+    lost, over = threading.Event(), threading.Event()
+    worker = threading.Thread(target=lambda: (work(lost), over.set()))
     worker.start()
-    held = True
-    while not over.wait(ttl_s / 3):
+    end = leased_at + ttl_s  # by our own clock, from before we asked: never too late
+    while not over.wait(min(ttl_s / 3, max(0, end - time.monotonic()))):
+        asked_at = time.monotonic()
+        if asked_at >= end:
+            lost.set()  # nobody has answered for so long
+            break
         try:
             leases.Renew(pb.RenewRequest(pool=POOL, grants=[grant.ref], ttl={"seconds": ttl_s}),
                          timeout=ttl_s / 3)
+            end = asked_at + ttl_s
         except grpc.RpcError as error:
-            reason, _ = why(error)
-            if reason in ("GRANT_EXPIRED", "GRANT_REVOKED", "STALE_FENCE", "NOT_HOLDER"):
-                held = False
+            if why(error)[0] in LOST:
+                lost.set()
                 break
-            # No answer: try again at the next third. After the TTL on our own clock it is lost too.
     worker.join()
-    return held
+    return not lost.is_set()
 
 
 def lease_and_renew(leases):
+    leased_at = time.monotonic()
     grant = lease(leases, holder="tour", ttl={"seconds": 3})
     print(f"worker {grant.id}: fence {grant.ref.fence} goes with all that it writes")
-    held = hold(leases, grant, lambda: threading.Event().wait(2.5), ttl_s=3)
+    held = hold(leases, grant, leased_at, lambda lost: lost.wait(2.5), ttl_s=3)
     give_back(leases, grant.ref)
     print("held and returned" if held else "lost")
 
