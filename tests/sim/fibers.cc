@@ -84,7 +84,7 @@ void Fibers::Begin() {
   __sanitizer_finish_switch_fiber(nullptr, &fibers.main_stack_, &fibers.main_stack_bytes_);
 #endif
   try {
-    fibers.bodies_[fibers.running_]();
+    if (!fibers.over_) fibers.bodies_[fibers.running_]();
   } catch (const Killed&) {
   }
   fibers.fibers_[fibers.running_].done = true;
@@ -143,6 +143,12 @@ Fibers::End Fibers::Run(std::span<const std::function<void()>> bodies, const Sch
   for (std::size_t i = 0; i < bodies.size(); ++i) Prepare(fibers_[i]);
   in_run_ = true;
   while (!over_ && (running_ = Draw()) != bodies.size()) SwitchTo(fibers_[running_]);
+  if (schedule_.unwind && end_ != End::kFailed) {
+    // The others too: each is in the midst of a step.
+    for (running_ = 0; running_ < bodies.size(); ++running_) {
+      if (!fibers_[running_].done) SwitchTo(fibers_[running_]);
+    }
+  }
   in_run_ = false;
   quiet_ = 0;
   for (Fiber& fiber : fibers_) fiber.done = true;
@@ -162,13 +168,19 @@ void Fibers::Step() {
     const Quiet quiet(*this);
     schedule_.aside();
   }
-  if (random_->OneIn(schedule_.switch_one_in)) SwitchBack();
+  if (random_->OneIn(schedule_.switch_one_in)) Pause();
+}
+
+// Lets others run. Does not come back where all was stopped meanwhile.
+void Fibers::Pause() {
+  SwitchBack();
+  if (over_) throw Killed{};
 }
 
 void Fibers::Yield() {
   if (!in_run_ || quiet_ != 0 || over_) return;
   Step();
-  SwitchBack();
+  if (!over_) Pause();
 }
 
 void Fibers::Fail(std::string what) {

@@ -3,8 +3,8 @@
 //
 // A run that is stopped leaves its fibers where they are, for good: nothing is unwound, as nothing
 // is when a process is killed. So what a fiber has on its stack must not own memory at a step.
-// Where it does, as when a server starts, the schedule asks for unwinding: destructors then run,
-// and steps in them are none.
+// Where it does, as when a server starts, the schedule asks for unwinding: the destructors of all
+// fibers then run, and steps in them are none.
 #pragma once
 
 #include <ucontext.h>
@@ -32,7 +32,7 @@ class Fibers {
   struct Schedule {
     uint32_t switch_one_in = 0;  // steps; 0: only where one cannot go on
     uint64_t stop_before = 0;    // which step is the first that is not taken; 0: none
-    bool unwind = false;         // when it stops there
+    bool unwind = false;         // all of them, when it stops there
     // At some steps something else happens, on the fiber's stack.
     uint32_t aside_one_in = 0;
     std::function<void()> aside;
@@ -81,6 +81,7 @@ class Fibers {
   void Prepare(Fiber& fiber);
   void SwitchTo(Fiber& fiber);
   void SwitchBack();
+  void Pause();
   [[nodiscard]] std::size_t Draw();
 
   std::vector<Fiber> fibers_;
