@@ -1,10 +1,11 @@
 // Retry: which failed calls may be made again, and after what pause. Pure: chance is an argument.
 //
 // Made again is what did nothing, or does no harm when it is done twice: reads, Return, Renew and
-// RevokeGrant of a fence, most of what changes pools, and a Lease by its request_id. That is after UNAVAILABLE, whether the
-// server said so or the connection was refused or broke, and after ABORTED / REQUEST_PENDING.
-// Nothing else is: RESOURCE_EXHAUSTED would make an overload worse, and whether to wait for an
-// empty pool is the caller's decision (LeaseRequest.max_wait); DEADLINE_EXCEEDED leaves no time.
+// RevokeGrant of a fence, most of what changes pools, and a Lease by its request_id. That is after
+// UNAVAILABLE, whether the server said so or the connection was refused or broke, and after ABORTED
+// / REQUEST_PENDING. Nothing else is: RESOURCE_EXHAUSTED would make an overload worse, and whether
+// to wait for an empty pool is the caller's decision (LeaseRequest.max_wait); DEADLINE_EXCEEDED
+// leaves no time.
 #pragma once
 
 #include <cstdint>

@@ -97,7 +97,7 @@ v1::SessionRequest Session::Opening(grpc::ClientContext& context) {
   return request;
 }
 
-// No longer than an answer may take. (While the first one opens, there is the whole time of a call.)
+// No longer than an answer may take. While the first one opens, there is the whole time of a call.
 Milliseconds Session::ConnectLimit() const {
   const std::lock_guard lock(mutex_);
   if (token_.empty()) return server_.timeout;

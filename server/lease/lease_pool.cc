@@ -243,6 +243,13 @@ Verdict LeasePool::Revoke(SlotId worker, uint64_t handle, uint64_t fence, BootMs
   return verdict;
 }
 
+uint64_t LeasePool::MostBytes(uint32_t capacity, uint32_t classes, uint32_t slots, bool in_file) {
+  constexpr uint64_t kPerHandle = 5 + 24 + 2;
+  constexpr uint64_t kPerSlot = 4096;  // of each class
+  return (capacity * (kPerHandle + (in_file ? 0 : kMaxHolderBytes))) +
+         (uint64_t{classes} * slots * kPerSlot);
+}
+
 // The share of handles, moved to block boundaries.
 Share LeasePool::SweepRange(SlotId worker) const {
   const auto [first, last] = ShareOf(pool_->capacity(), pool_->slots().slots(), worker);

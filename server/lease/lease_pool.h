@@ -67,8 +67,10 @@ class LeasePool {
     std::function<void(Waiter&)> on_served;
   };
 
-  // Memory that a handle takes, names of holders aside: the pool's, its record, and its mark.
-  static constexpr uint64_t kBytesPerHandle = 5 + 24;
+  // The most memory that a pool ever takes, in bytes: a handle's place, mark, record, quota
+  // and its holder's name. Of records in a file, names and requests can be written back.
+  [[nodiscard]] static uint64_t MostBytes(uint32_t capacity, uint32_t classes, uint32_t slots,
+                                          bool in_file);
 
   [[nodiscard]] static std::unique_ptr<LeasePool> Create(const Options& options, std::string& why);
 

@@ -2,17 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "pool/base/check.h"
 
 namespace objpool::lease {
 namespace {
-
-// The parts of Details::packed.
-constexpr int kGrantedShift = 24;
-constexpr int kCheckShift = 8;
-constexpr uint64_t kHasRequest = 0x80;
-constexpr uint64_t kLengthMask = kHasRequest - 1;
 
 // Each bit goes into one of sixteen, so that the change of any one shows.
 uint64_t Fold(uint64_t bits) {
@@ -25,7 +20,7 @@ uint64_t Fold(uint64_t bits) {
 uint64_t AddToSum(uint64_t sum, uint64_t bits) { return (sum ^ bits) * 0x9E3779B97F4A7C15u + 1; }
 
 // The part of the holder's name that is in one word, rest of zeros.
-uint64_t HolderWord(std::string_view holder, std::size_t word) {
+uint64_t PartOf(std::string_view holder, std::size_t word) {
   uint64_t bits = 0;
   const std::string_view part = holder.substr(word * sizeof(bits), sizeof(bits));
   std::memcpy(&bits, part.data(), part.size());
@@ -66,19 +61,38 @@ LeaseTable::LeaseTable(const Options& options)
 
 // Apart from each other, and the names last, which are touched only where somebody gave one.
 std::size_t LeaseTable::RecordBytes(uint32_t capacity) {
-  return RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t)) +
-         RoundUpToPages(std::size_t{capacity} * sizeof(Details)) +
-         RoundUpToPages(std::size_t{capacity} * sizeof(HolderWords)) +
-         RoundUpToPages(std::size_t{capacity} * sizeof(Request));
+  std::size_t bytes = RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t)) +
+                      RoundUpToPages(std::size_t{capacity} * sizeof(Details)) +
+                      RoundUpToPages(std::size_t{capacity} * sizeof(Request));
+  for (const std::size_t words : kPieceWords) {
+    bytes += RoundUpToPages(std::size_t{capacity} * words * sizeof(uint64_t));
+  }
+  return bytes;
 }
 
 LeaseTable::Records LeaseTable::RecordsIn(std::byte* memory, uint32_t capacity) {
   if (memory == nullptr) return {};
-  std::byte* const details = memory + RoundUpToPages(std::size_t{capacity} * sizeof(uint64_t));
-  std::byte* const holders = details + RoundUpToPages(std::size_t{capacity} * sizeof(Details));
-  std::byte* const requests = holders + RoundUpToPages(std::size_t{capacity} * sizeof(HolderWords));
-  return {reinterpret_cast<Sync::Atomic<uint64_t>*>(memory), reinterpret_cast<Details*>(details),
-          reinterpret_cast<HolderWords*>(holders), reinterpret_cast<Request*>(requests)};
+  std::byte* next = memory;
+  const auto take = [&next, capacity](std::size_t bytes) {
+    return std::exchange(next, next + RoundUpToPages(std::size_t{capacity} * bytes));
+  };
+  Records records{};
+  records.words = reinterpret_cast<Sync::Atomic<uint64_t>*>(take(sizeof(uint64_t)));
+  records.details = reinterpret_cast<Details*>(take(sizeof(Details)));
+  for (std::size_t i = 0; i < kPieceWords.size(); ++i) {
+    records.holders[i] =
+        reinterpret_cast<Sync::Atomic<uint64_t>*>(take(kPieceWords[i] * sizeof(uint64_t)));
+  }
+  records.requests = reinterpret_cast<Request*>(take(sizeof(Request)));
+  return records;
+}
+
+Sync::Atomic<uint64_t>& LeaseTable::HolderWord(const Records& records, Handle handle,
+                                               std::size_t word) {
+  const std::size_t at = handle;
+  if (word < 2) return records.holders[0][(at * 2) + word];
+  if (word < 4) return records.holders[1][(at * 2) + word - 2];
+  return records.holders[2][(at * 4) + word - 4];
 }
 
 // Whether the details are those that the word of a grant was stored behind.
@@ -92,7 +106,7 @@ bool LeaseTable::DetailsAreSound(const Records& records, Handle handle, LeaseWor
   uint64_t check = Fold(fence) ^ Fold(packed & ~(uint64_t{0xffff} << kCheckShift));
   uint64_t sum = 0;
   for (std::size_t i = 0; i < WordsOf(length); ++i) {
-    sum = AddToSum(sum, records.holders[handle][i].load(std::memory_order_relaxed));
+    sum = AddToSum(sum, HolderWord(records, handle, i).load(std::memory_order_relaxed));
   }
   if ((packed & kHasRequest) != 0) {
     sum = AddToSum(sum, records.requests[handle].id.load(std::memory_order_relaxed));
@@ -186,15 +200,16 @@ void LeaseTable::StoreDetails(Handle handle, uint64_t fence, BootMs granted_at,
                               const Terms& terms) {
   const std::string_view holder = terms.holder;
   OBJPOOL_CHECK(holder.size() <= kMaxHolderBytes, "the edge refuses longer names");
-  const bool has_request = terms.request.id != 0;
+  // A restart loses records of its own, and all else has RequestMemory.
+  const bool has_request = terms.request.id != 0 && own_records_.empty();
   const uint64_t packed =
       granted_at << kGrantedShift | (has_request ? kHasRequest : 0) | holder.size();
   uint64_t sum = 0;
   records_.details[handle].fence.store(fence, std::memory_order_release);  // R3 -> A3
   for (std::size_t word = 0; word < WordsOf(holder.size()); ++word) {
-    const uint64_t bits = HolderWord(holder, word);
+    const uint64_t bits = PartOf(holder, word);
     sum = AddToSum(sum, bits);
-    records_.holders[handle][word].store(bits, std::memory_order_release);  // R3 -> A3
+    HolderWord(records_, handle, word).store(bits, std::memory_order_release);  // R3 -> A3
   }
   if (has_request) {
     sum = AddToSum(AddToSum(sum, terms.request.id), terms.request.content);
@@ -375,23 +390,6 @@ bool LeaseTable::ScanBlock(SlotId worker, Share block, BootMs now, std::span<Swe
     }
   }
   return more;
-}
-
-// All but the deadline, which the word has.
-GrantView LeaseTable::DetailsOf(const Records& records, Handle handle) {
-  const Details& details = records.details[handle];
-  GrantView seen;
-  seen.fence = details.fence.load(std::memory_order_acquire);              // A3 <- R3
-  const uint64_t packed = details.packed.load(std::memory_order_acquire);  // A3 <- R3
-  seen.granted_at = packed >> kGrantedShift;
-  std::array<char, kMaxHolderBytes> name;
-  const std::size_t length = std::min<std::size_t>(packed & kLengthMask, kMaxHolderBytes);
-  for (std::size_t w = 0; w * sizeof(uint64_t) < length; ++w) {
-    const uint64_t bits = records.holders[handle][w].load(std::memory_order_acquire);  // A3 <- R3
-    std::memcpy(name.data() + (w * sizeof(bits)), &bits, sizeof(bits));
-  }
-  seen.holder.assign(name.data(), length);
-  return seen;
 }
 
 }  // namespace objpool::lease

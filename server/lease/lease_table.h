@@ -181,7 +181,8 @@ class LeaseTable {
   struct Terms {
     std::string_view holder;  // at most kMaxHolderBytes long
     bool for_cleaning = false;
-    RequestHash request = {};  // that it is the answer to, if any: to be known after a restart
+    // That it is the answer to, if any: to be known after a restart, in records that outlive one.
+    RequestHash request = {};
   };
   [[nodiscard]] uint64_t Grant(Handle handle, BootMs now, BootMs deadline, const Terms& terms);
   [[nodiscard]] Verdict Return(Handle handle, uint64_t fence, BootMs now,
@@ -235,27 +236,35 @@ class LeaseTable {
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
 
  private:
-  static constexpr std::size_t kHolderWords = kMaxHolderBytes / sizeof(uint64_t);
   struct Details {
     Sync::Atomic<uint64_t> fence;
     // When it was granted: 40 bits; a check of all details: 16; whether it has a request: 1; the
     // length of the holder's name: 7.
     Sync::Atomic<uint64_t> packed;
   };
+  static constexpr int kGrantedShift = 24;
+  static constexpr int kCheckShift = 8;
+  static constexpr uint64_t kHasRequest = 0x80;
+  static constexpr uint64_t kLengthMask = kHasRequest - 1;
   struct Request {
     Sync::Atomic<uint64_t> id;
     Sync::Atomic<uint64_t> content;
   };
-  using HolderWords = std::array<Sync::Atomic<uint64_t>, kHolderWords>;
-  static_assert(sizeof(Details) == 16 && sizeof(HolderWords) == kMaxHolderBytes);
+  // A holder's name is in three pieces, each in pages of its own: most names are short, and what
+  // they do not reach takes no memory.
+  static constexpr std::array<std::size_t, 3> kPieceWords = {2, 2, 4};  // as HolderWord has it
+  static_assert(sizeof(Details) == 16 && 8 * sizeof(uint64_t) == kMaxHolderBytes);
 
   // Where the records are in their memory.
   struct Records {
     Sync::Atomic<uint64_t>* words;
     Details* details;
-    HolderWords* holders;
+    std::array<Sync::Atomic<uint64_t>*, kPieceWords.size()> holders;
     Request* requests;
   };
+  // A word of the name of the handle's holder.
+  [[nodiscard]] static Sync::Atomic<uint64_t>& HolderWord(const Records& records, Handle handle,
+                                                          std::size_t word);
   [[nodiscard]] static Records RecordsIn(std::byte* memory, uint32_t capacity);
   [[nodiscard]] static bool DetailsAreSound(const Records& records, Handle handle, LeaseWord word);
 
@@ -286,8 +295,9 @@ class LeaseTable {
   const std::function<bool(SlotId worker, Handle handle)> is_ready_;
   const bool dirty_unless_returned_;
   // Apart from each other: the sweeper reads words and marks only, and names are touched only where
-  // somebody gave one. 8 + 16 bytes for each handle, 64 more once it had a holder with a name, 16
-  // once it was leased by a request with an id.
+  // somebody gave one. 8 + 16 bytes for each handle; 16, 32 or 64 more once it had a holder with a
+  // name of so many bytes at most, and in records of others 16 once it was leased by a request with
+  // an id.
   MappedMemory own_records_, mark_memory_;
   const Records records_;
   Sync::Atomic<uint8_t>* const marks_;

@@ -1,8 +1,30 @@
-// What the records of a table say to a reader of files.
+// What the records of a table say, to readers of files too.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
 #include "pool/base/check.h"
 #include "server/lease/lease_table.h"
 
 namespace objpool::lease {
+
+// All but the deadline, which the word has.
+GrantView LeaseTable::DetailsOf(const Records& records, Handle handle) {
+  const Details& details = records.details[handle];
+  GrantView seen;
+  seen.fence = details.fence.load(std::memory_order_acquire);              // A3 <- R3
+  const uint64_t packed = details.packed.load(std::memory_order_acquire);  // A3 <- R3
+  seen.granted_at = packed >> kGrantedShift;
+  std::array<char, kMaxHolderBytes> name;
+  const std::size_t length = std::min<std::size_t>(packed & kLengthMask, kMaxHolderBytes);
+  for (std::size_t w = 0; w * sizeof(uint64_t) < length; ++w) {
+    const uint64_t bits =
+        HolderWord(records, handle, w).load(std::memory_order_acquire);  // A3 <- R3
+    std::memcpy(name.data() + (w * sizeof(bits)), &bits, sizeof(bits));
+  }
+  seen.holder.assign(name.data(), length);
+  return seen;
+}
 
 void LeaseTable::Inspect(std::span<const std::byte> memory, uint32_t capacity,
                          const std::function<void(const Inspected&)>& visit) {

@@ -33,7 +33,7 @@ void PoolChanges::Stop() {
 std::optional<google::rpc::Status> PoolChanges::Create(const CallInfo& info, const PoolSpec& spec,
                                                        Done done) {
   std::string why;
-  if (!hooks_.has_room(PoolMaker::MemoryBytes(spec), why)) return NoRoom(spec.name, why);
+  if (!hooks_.has_room(pools_.maker().MemoryBytes(spec), why)) return NoRoom(spec.name, why);
   const std::size_t pools = pools_.pools().size();
   const std::scoped_lock lock(lock_);
   if (pools_.Find(spec.name) != nullptr || making_.contains(spec.name)) {
@@ -43,14 +43,25 @@ std::optional<google::rpc::Status> PoolChanges::Create(const CallInfo& info, con
     if (ending.name == spec.name) return PoolExists(spec.name);
   }
   if (pools + making_.size() + endings_.size() >= kMaxPools) return TooManyPools(kMaxPools);
-  if (orders_.size() >= kMaxQueued) return Overloaded(spec.name, lease::LeasePool::kMaxRetryMs);
-  auto order = std::make_unique<Order>();
-  order->spec = spec;
-  order->call = info.call;
-  order->worker = info.worker;
-  order->done = std::move(done);
-  making_.insert(spec.name);
-  orders_.push_back(std::move(order));
+  auto refused = Take(info, {.spec = spec, .done = std::move(done)});
+  if (!refused) making_.insert(spec.name);
+  return refused;
+}
+
+std::optional<google::rpc::Status> PoolChanges::Look(const CallInfo& info, const PoolSpec& spec,
+                                                     LookAt look, Done done) {
+  const std::scoped_lock lock(lock_);
+  return Take(info, {.spec = spec, .look = std::move(look), .done = std::move(done)});
+}
+
+// Behind the lock.
+std::optional<google::rpc::Status> PoolChanges::Take(const CallInfo& info, Order order) {
+  if (orders_.size() >= kMaxQueued) {
+    return Overloaded(order.spec.name, lease::LeasePool::kMaxRetryMs);
+  }
+  order.call = info.call;
+  order.worker = info.worker;
+  orders_.push_back(std::make_unique<Order>(std::move(order)));
   changed_.notify_all();
   return std::nullopt;
 }
@@ -76,7 +87,7 @@ void PoolChanges::Turn(uint32_t worker, bool shutting_down) {
         continue;
       }
       (*order)->error = ShuttingDown();
-      making_.erase((*order)->spec.name);
+      if (!(*order)->look) making_.erase((*order)->spec.name);
       finished.push_back(std::move(*order));
       order = orders_.erase(order);
     }
@@ -93,10 +104,10 @@ void PoolChanges::Run() {
       std::unique_ptr<Order> order = std::move(orders_.front());
       orders_.pop_front();
       lock.unlock();
-      MakeOne(*order);
+      order->look ? LookAtOne(*order) : MakeOne(*order);
       lock.lock();
       const uint32_t worker = order->worker;
-      making_.erase(order->spec.name);
+      if (!order->look) making_.erase(order->spec.name);
       finished_[worker].push_back(std::move(order));
       finished_count_.fetch_add(1, std::memory_order_release);
       hooks_.wake(worker);
@@ -128,6 +139,21 @@ void PoolChanges::MakeOne(Order& order) {
   order.error =
       stopping_ ? ShuttingDown() : NoRoom(order.spec.name, "no memory for the share of a worker");
   if (!stopping_) hooks_.forget(order.spec.name);
+}
+
+void PoolChanges::LookAtOne(Order& order) {
+  const NamedPool* found = nullptr;
+  {
+    const PoolSet::Held held = pools_.pools();
+    const auto at = std::ranges::find(held.list(), order.spec.name,
+                                      [](const NamedPool* pool) { return pool->spec.name; });
+    if (at != held.list().end()) found = *at;
+  }
+  if (found == nullptr) {
+    order.error = PoolUnknown(order.spec.name);
+    return;
+  }
+  order.look(*found);  // nobody else ends pools
 }
 
 // One step of each pool that is being deleted. Forgetting and deleting files is done without the

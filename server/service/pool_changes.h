@@ -3,9 +3,10 @@
 // Making a pool, its file and its memory takes longer than a worker may, so a thread does it, one
 // pool at a time; then each worker joins in its next turn, and the worker of the call answers it.
 // The same thread ends pools: one that is deleted drains; when its last grant is over and nobody
-// waits, it is withdrawn; when all workers have passed since, it is destroyed, once.
+// waits, it is withdrawn; when all workers have passed since, it is destroyed, once. And it looks
+// at pools for those who want to see every handle.
 //
-// Threads: Create, Delete and Turn by workers; Stop by one thread, before the set goes.
+// Threads: Create, Delete, Look and Turn by workers; Stop by one thread, before the set goes.
 #pragma once
 
 #include <atomic>
@@ -31,7 +32,7 @@ namespace objpool::server {
 
 class PoolChanges {
  public:
-  // Pools that may wait to be made.
+  // Pools that may wait to be made or looked at.
   static constexpr std::size_t kMaxQueued = 64;
 
   struct Hooks {
@@ -57,6 +58,11 @@ class PoolChanges {
   [[nodiscard]] std::optional<google::rpc::Status> Create(const CallInfo& info,
                                                           const PoolSpec& spec, Done done);
   void Delete(NamedPool& pool);
+  // Runs `look` on the thread, where the pool stays meanwhile; then as Create. `done` gets an error
+  // where the pool is gone before.
+  using LookAt = std::function<void(const NamedPool& pool)>;
+  [[nodiscard]] std::optional<google::rpc::Status> Look(const CallInfo& info, const PoolSpec& spec,
+                                                        LookAt look, Done done);
   // Remembers how the pool is now, if it is one that Create made.
   [[nodiscard]] bool Keep(const PoolSpec& spec, std::string& why) const {
     return hooks_.keep(spec, false, why);
@@ -70,8 +76,9 @@ class PoolChanges {
     PoolSpec spec;
     rpc::UnaryCall* call = nullptr;
     uint32_t worker = 0;
-    Done done;
-    google::rpc::Status error;
+    LookAt look{};  // none: the pool is to be made
+    Done done{};
+    google::rpc::Status error{};
   };
   struct Ending {
     NamedPool* pool;
@@ -81,8 +88,10 @@ class PoolChanges {
     bool withdrawn = false;
   };
 
+  [[nodiscard]] std::optional<google::rpc::Status> Take(const CallInfo& info, Order order);
   void Run();
   void MakeOne(Order& order);
+  void LookAtOne(Order& order);
   void EndSome(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool Step(Ending& ending);
 

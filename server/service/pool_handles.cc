@@ -1,6 +1,8 @@
 // PoolService: single handles, and whether all of them are there.
 #include <algorithm>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "pool/base/check.h"
@@ -75,6 +77,27 @@ void AddDifference(const char* what, uint64_t recounted, uint64_t counted,
                         ", but " + std::to_string(counted) + " were counted");
 }
 
+void Audit(const NamedPool& pool, v1::AuditPoolResponse& reply) {
+  LeasePool::Census recounted;
+  LeasePool::Census counted;
+  uint32_t looks = 0;
+  do {
+    counted = pool.leases->Counted();
+    recounted = pool.leases->Recount();
+    ++looks;
+  } while (recounted != counted && looks < kMaxLooks);
+  reply.set_capacity(pool.capacity());
+  reply.set_looks(looks);
+  reply.set_consistent(recounted == counted);
+  SetCounts(recounted, *reply.mutable_recounted());
+  SetCounts(counted, *reply.mutable_counted());
+  AddDifference("free", recounted.free, counted.free, reply);
+  AddDifference("leased", recounted.leased, counted.leased, reply);
+  AddDifference("dirty", recounted.dirty, counted.dirty, reply);
+  AddDifference("resting", recounted.resting, counted.resting, reply);
+  AddDifference("quarantined", recounted.quarantined, counted.quarantined, reply);
+}
+
 }  // namespace
 
 Status PoolService::GetHandle(const CallInfo& /*info*/, const v1::GetHandleRequest& request,
@@ -137,30 +160,23 @@ Status PoolService::ReinstateHandle(const CallInfo& info, const v1::ReinstateHan
   return {};
 }
 
-Status PoolService::AuditPool(const CallInfo& /*info*/, const v1::AuditPoolRequest& request,
-                              v1::AuditPoolResponse& reply) {
+// Looks at every handle, which takes longer than a worker may.
+std::optional<Status> PoolService::AuditPool(const CallInfo& info,
+                                             const v1::AuditPoolRequest& request,
+                                             v1::AuditPoolResponse& /*reply*/) {
   Status error;
   const NamedPool* const pool = FindPool(pools_, "pool", request.pool(), error);
   if (pool == nullptr) return error;
-  LeasePool::Census recounted;
-  LeasePool::Census counted;
-  uint32_t looks = 0;
-  do {
-    counted = pool->leases->Counted();
-    recounted = pool->leases->Recount();
-    ++looks;
-  } while (recounted != counted && looks < kMaxLooks);
-  reply.set_capacity(pool->capacity());
-  reply.set_looks(looks);
-  reply.set_consistent(recounted == counted);
-  SetCounts(recounted, *reply.mutable_recounted());
-  SetCounts(counted, *reply.mutable_counted());
-  AddDifference("free", recounted.free, counted.free, reply);
-  AddDifference("leased", recounted.leased, counted.leased, reply);
-  AddDifference("dirty", recounted.dirty, counted.dirty, reply);
-  AddDifference("resting", recounted.resting, counted.resting, reply);
-  AddDifference("quarantined", recounted.quarantined, counted.quarantined, reply);
-  return {};
+  auto reply = std::make_shared<v1::AuditPoolResponse>();
+  return changes_.Look(
+      info, pool->spec, [reply](const NamedPool& found) { Audit(found, *reply); },
+      [reply](rpc::UnaryCall& call, const Status& failed, const NamedPool* /*pool*/) {
+        if (failed.code() != 0) {
+          call.Finish(ToCallStatus(failed));
+        } else {
+          FinishWith(call, *reply);
+        }
+      });
 }
 
 void PoolService::AddHandlesTo(rpc::MethodTable& methods, uint32_t workers) {

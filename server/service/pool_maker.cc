@@ -1,5 +1,6 @@
 #include "server/service/pool_maker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
@@ -114,11 +115,14 @@ std::unique_ptr<NamedPool> PoolMaker::Make(const PoolSpec& spec, lease::BootMs n
   return pool;
 }
 
-uint64_t PoolMaker::MemoryBytes(const PoolSpec& spec) {
+uint64_t PoolMaker::MemoryBytes(const PoolSpec& spec) const {
   const auto* const buffers = std::get_if<BuffersSpec>(&spec.kind);
-  const uint64_t capacity = CapacityOf(spec);
-  return (capacity * lease::LeasePool::kBytesPerHandle) +
-         (buffers == nullptr ? 0 : capacity * buffers->size_bytes);
+  const uint32_t capacity = CapacityOf(spec);
+  // Each range may be a class, and what is in none is one.
+  const auto classes = static_cast<uint32_t>(
+      std::min<std::size_t>(spec.handle_labels.size() + 1, lease::kMaxClasses));
+  return lease::LeasePool::MostBytes(capacity, classes, options_.slots->slots(), spec.durable) +
+         (buffers == nullptr ? 0 : uint64_t{capacity} * buffers->size_bytes);
 }
 
 }  // namespace objpool::server

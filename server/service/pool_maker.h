@@ -32,8 +32,9 @@ class PoolMaker {
   // when memory runs out or the pool's file cannot be used.
   [[nodiscard]] std::unique_ptr<NamedPool> Make(const PoolSpec& spec, lease::BootMs now,
                                                 std::string& why);
-  // Memory that the workers will fill, in bytes, buffers aside where it is not known yet.
-  [[nodiscard]] static uint64_t MemoryBytes(const PoolSpec& spec);
+  // The most memory that the pool will ever fill, in bytes; pages of its buffers, where these are
+  // larger than asked, aside.
+  [[nodiscard]] uint64_t MemoryBytes(const PoolSpec& spec) const;
   [[nodiscard]] const SlotMap& slots() const { return *options_.slots; }
 
  private:

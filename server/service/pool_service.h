@@ -63,9 +63,9 @@ class PoolService {
   [[nodiscard]] google::rpc::Status ReinstateHandle(const CallInfo& info,
                                                     const v1::ReinstateHandleRequest& request,
                                                     v1::ReinstateHandleResponse& reply);
-  [[nodiscard]] google::rpc::Status AuditPool(const CallInfo& info,
-                                              const v1::AuditPoolRequest& request,
-                                              v1::AuditPoolResponse& reply);
+  [[nodiscard]] std::optional<google::rpc::Status> AuditPool(const CallInfo& info,
+                                                             const v1::AuditPoolRequest& request,
+                                                             v1::AuditPoolResponse& reply);
 
  private:
   void AddAdminTo(rpc::MethodTable& methods, uint32_t workers);

@@ -56,8 +56,9 @@ void PoolSet::Publish(std::vector<NamedPool*> pools) {
 uint64_t PoolSet::memory_bytes() const {
   uint64_t sum = 0;
   for (const NamedPool& pool : pools()) {
-    sum += uint64_t{pool.capacity()} * lease::LeasePool::kBytesPerHandle;
-    if (pool.memory != nullptr) sum += pool.memory->mapped_bytes();
+    sum += maker_.MemoryBytes(pool.spec);
+    if (pool.memory == nullptr) continue;
+    sum += pool.memory->mapped_bytes() - (pool.capacity() * pool.memory->size_bytes());
   }
   return sum;
 }

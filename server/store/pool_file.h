@@ -89,7 +89,7 @@ class PoolFile {
  private:
   static constexpr std::size_t kHeaderBytes = 4096;
   static constexpr uint64_t kMagic = 0x314c4f4f504a424f;  // "OBJPOOL1", little-endian
-  static constexpr uint64_t kVersion = 3;
+  static constexpr uint64_t kVersion = 4;
 
   // As it is in the file.
   struct Header {

@@ -1,7 +1,7 @@
 // Goal: whatever length a pool's file is cut to and whichever single bit of it flips, it is refused
 // with a message, or every handle that was leased is leased by the same fence or quarantined: none
 // is free, and no fence comes again.
-// Method: a file of 76 KiB, damaged in every way one by one. Cut ones are real files; flipped ones
+// Method: a file of 80 KiB, damaged in every way one by one. Cut ones are real files; flipped ones
 // are opened from memory, header and records, which is what a file is once it is mapped.
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -56,7 +56,7 @@ class PoolFileDamage : public ::testing::Test {
       Use(*table, life);
     }
     whole_ = ReadAll(path());
-    EXPECT_EQ(whole_.size(), std::size_t{76} << 10);
+    EXPECT_EQ(whole_.size(), std::size_t{80} << 10);
   }
 
   void Use(LeaseTable& table, int life) {

@@ -60,9 +60,9 @@ def give_back(leases, *refs):
 
 
 def hold(leases, grant, leased_at, work, ttl_s):
-    """Runs `work(lost)` while the grant is renewed at a third of its time. When it is lost, `lost` is
-    set, and the work must stop using the handle at once: somebody else may have it. `leased_at` is
-    when the lease was asked for. False where it was lost."""
+    """Runs `work(lost)` while the grant is renewed at a third of its time. When it is lost, `lost`
+    is set, and the work must stop using the handle at once: somebody else may have it. `leased_at`
+    is when the lease was asked for. False where it was lost."""
     lost, over = threading.Event(), threading.Event()
     worker = threading.Thread(target=lambda: (work(lost), over.set()))
     worker.start()
