@@ -10,11 +10,22 @@ namespace {
 // The most that is read of one answer: 1024 grants of labels take 0.4 MB, a page of pools 0.2 MB.
 constexpr int kMaxAnswerBytes = 4 << 20;
 
+std::shared_ptr<grpc::ChannelCredentials> CredentialsOf(const std::optional<TlsOptions>& tls) {
+  if (!tls) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = tls->root_certificates;
+  options.pem_cert_chain = tls->certificate_chain;
+  options.pem_private_key = tls->private_key;
+  return grpc::SslCredentials(options);
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options,
                                            Milliseconds connect_limit) {
   grpc::ChannelArguments arguments;
+  // Of two values of one argument gRPC takes the first.
+  if (options.adjust_channel) options.adjust_channel(arguments);
   // A connection that the network swallowed looks alive for a quarter of an hour; and so long
   // nothing on it is answered.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 15'000);
@@ -34,7 +45,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options,
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   // gRPC would resend a call whose stream was refused; whether to is the caller's decision.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
+  if (options.tls && !options.tls->server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.tls->server_name);
+  }
+  return grpc::CreateCustomChannel(options.address, CredentialsOf(options.tls), arguments);
 }
 
 }  // namespace objpool::client

@@ -17,11 +17,13 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +43,17 @@ namespace objpool::client {
 
 inline constexpr std::string_view kDefaultAddress = "127.0.0.1:7420";
 
+// How the connection is encrypted. All are PEM, and are read when the client is made.
+struct TlsOptions {
+  // Who signs for servers. Empty: those whom this system trusts.
+  std::string root_certificates;
+  // What this client shows of itself, if anything: both or neither.
+  std::string certificate_chain;
+  std::string private_key;
+  // The name that the server's certificate is for, where it is not that of the address.
+  std::string server_name;
+};
+
 struct ClientOptions {
   // HOST:PORT, or what else gRPC takes (unix:PATH, dns:///NAME:PORT).
   std::string address{kDefaultAddress};
@@ -51,6 +64,11 @@ struct ClientOptions {
   bool own_connection = false;
   // A Lease that may be repeated needs a request_id: it gets a random one where it has none.
   RetryOptions retry{};
+  // None: the connection is not encrypted.
+  std::optional<TlsOptions> tls{};
+  // Has the last word about the channel: gRPC's arguments of any kind, a service config too (those
+  // of name servers are not looked at). Retries by gRPC know nothing of what may be done twice.
+  std::function<void(grpc::ChannelArguments&)> adjust_channel{};
 };
 
 // The answer to a call: `value` counts only where `error.ok()`.

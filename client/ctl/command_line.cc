@@ -11,6 +11,7 @@
 #include "client/ctl/man_page.h"
 #include "client/ctl/option_kinds.h"
 #include "client/ctl/suggestion.h"
+#include "client/ctl/tls_options.h"
 #include "client/text.h"
 
 namespace objpool::client {
@@ -102,6 +103,9 @@ class CommandLine {
     }
     target_.server = WithPort(target_.server);
     target_.json = output_ == "json";
+    std::string why;
+    target_.tls = tls_.Read(why);
+    if (!why.empty()) return Fail(console, Exit::kUsage, why);
     return std::nullopt;
   }
 
@@ -121,6 +125,7 @@ class CommandLine {
         ->type_name("text|json")
         ->capture_default_str()
         ->check(CLI::IsMember({"text", "json"}), "", "");
+    tls_.AddTo(app_);
     bool named = false;
     const std::string file = ConfigFile(named);
     app_.config_formatter(
@@ -176,6 +181,7 @@ class CommandLine {
   CLI::App app_;
   CommandSet set_{app_};
   Target target_;
+  TlsFlags tls_;
   std::string output_ = "text";
 };
 

@@ -9,7 +9,8 @@ namespace objpool::client {
 ClientOptions OptionsOf(const Target& target, Milliseconds timeout) {
   return {.address = target.server,
           .timeout = target.timeout.value_or(timeout),
-          .own_connection = false};
+          .own_connection = false,
+          .tls = target.tls};
 }
 
 std::string Explain(const Error& error, const ClientOptions& options) {

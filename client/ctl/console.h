@@ -45,6 +45,7 @@ struct Target {
   std::string server{kDefaultAddress};
   std::optional<Milliseconds> timeout;  // Default: 5 s; probe: 2 s.
   bool json = false;
+  std::optional<TlsOptions> tls;
 };
 
 inline constexpr Milliseconds kDefaultTimeout{5000};

@@ -194,6 +194,7 @@ std::unique_ptr<load::Ledger> MakeLedger(const BenchOptions& options, const v1::
 
 Exit RunOpenBench(const BenchOptions& options, const Target& target, Console& console,
                   bool (*interrupted)()) {
+  if (target.tls) return Fail(console, Exit::kUsage, "--rate: makes no encrypted connections");
   const Client client(OptionsOf(target));
   const Result<v1::Pool> pool = client.GetPool(options.pool);
   if (!pool.ok()) return Fail(console, pool.error, client.options());

@@ -23,51 +23,25 @@
 #include <thread>
 #include <utility>
 
-#include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "objpool/v1/lease_service.grpc.pb.h"
 #include "objpool/v1/pool_service.grpc.pb.h"
 #include "tests/support/fake_buffers.h"
+#include "tests/support/fake_error.h"
 
 namespace objpool::testing {
-
-inline google::rpc::Status FakeError(grpc::StatusCode code, const std::string& reason,
-                                     const std::string& message) {
-  google::rpc::Status status;
-  status.set_code(code);
-  status.set_message(message);
-  google::rpc::ErrorInfo info;
-  info.set_reason(reason);
-  info.set_domain("objpool");
-  status.add_details()->PackFrom(info);
-  if (reason == "POOL_EXHAUSTED") {
-    google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_nanos(2'000'000);
-    status.add_details()->PackFrom(retry);
-  }
-  if (reason == "BAD_FIELD") {
-    google::rpc::BadRequest bad;
-    bad.add_field_violations()->set_field("ttl");
-    bad.mutable_field_violations(0)->set_description("at most 1h");
-    status.add_details()->PackFrom(bad);
-  }
-  return status;
-}
-
-inline grpc::Status AsCallStatus(const google::rpc::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), status.message(),
-          status.SerializeAsString()};
-}
 
 class FakeService final : public v1::LeaseService::Service,
                           public v1::PoolService::Service,
                           public grpc::health::v1::Health::Service {
  public:
-  explicit FakeService(uint64_t capacity = 8, const std::string& address = "127.0.0.1:0")
+  explicit FakeService(
+      uint64_t capacity = 8, const std::string& address = "127.0.0.1:0",
+      const std::shared_ptr<grpc::ServerCredentials>& as = grpc::InsecureServerCredentials())
       : capacity_(capacity) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(address, as, &port_);
     builder.RegisterService(static_cast<v1::LeaseService::Service*>(this));
     builder.RegisterService(static_cast<v1::PoolService::Service*>(this));
     builder.RegisterService(&buffers_);
