@@ -46,6 +46,16 @@ v1::RenewRequest RenewOf(std::string_view pool, std::span<const Ref> refs, Milli
   return request;
 }
 
+v1::AttachRequest AttachOf(std::string_view pool, std::span<const Ref> refs) {
+  v1::AttachRequest request;
+  for (const Ref& ref : refs) {
+    v1::AttachItem& item = *request.add_items();
+    item.set_pool(std::string(pool));
+    *item.mutable_grant() = GrantRefOf(ref);
+  }
+  return request;
+}
+
 BatchResult ResultOf(const Error& error, std::size_t refs, const v1::ReturnResponse& response,
                      LeaseClock::time_point sent) {
   const auto read = [](const v1::ReturnResult& from, ItemResult& item) {
@@ -66,6 +76,17 @@ BatchResult ResultOf(const Error& error, std::size_t refs, const v1::RenewRespon
   return {.items = ItemsOf(error, refs, response.results(), read),
           .ttl = DurationOf(response.ttl()),
           .expire_time = response.expire_time(),
+          .sent = sent};
+}
+
+BatchResult ResultOf(const Error& error, std::size_t refs, const v1::AttachResponse& response,
+                     LeaseClock::time_point sent) {
+  const auto read = [](const v1::AttachResult& from, ItemResult& item) {
+    if (from.has_error()) item.error = ErrorOf(from.error());
+  };
+  return {.items = ItemsOf(error, refs, response.results(), read),
+          .ttl = Milliseconds(0),
+          .expire_time = {},
           .sent = sent};
 }
 

@@ -13,10 +13,13 @@ namespace objpool::client {
                                          v1::Disposition disposition);
 [[nodiscard]] v1::RenewRequest RenewOf(std::string_view pool, std::span<const Ref> refs,
                                        Milliseconds ttl);
+[[nodiscard]] v1::AttachRequest AttachOf(std::string_view pool, std::span<const Ref> refs);
 // `refs` is how many there were. Where `error` is one, each has it.
 [[nodiscard]] BatchResult ResultOf(const Error& error, std::size_t refs,
                                    const v1::ReturnResponse& response, LeaseClock::time_point sent);
 [[nodiscard]] BatchResult ResultOf(const Error& error, std::size_t refs,
                                    const v1::RenewResponse& response, LeaseClock::time_point sent);
+[[nodiscard]] BatchResult ResultOf(const Error& error, std::size_t refs,
+                                   const v1::AttachResponse& response, LeaseClock::time_point sent);
 
 }  // namespace objpool::client

@@ -29,6 +29,7 @@ std::string WhyMalformed(const v1::SessionOperation& operation) {
   std::vector<std::string_view> texts = {operation.lease().pool(), operation.lease().holder(),
                                          operation.lease().request_id(),
                                          operation.give_back().pool(), operation.renew().pool()};
+  for (const v1::AttachItem& item : operation.attach().items()) texts.emplace_back(item.pool());
   for (const v1::SelectorTerm& term : operation.lease().selector()) {
     texts.emplace_back(term.key());
     texts.insert(texts.end(), term.values().begin(), term.values().end());
@@ -223,6 +224,50 @@ void Session::StartRenew(std::string_view pool, std::span<const Ref> refs, Milli
                  });
 }
 
+void Session::StartAttach(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl,
+                          BatchDone done) {
+  v1::SessionOperation operation;
+  *operation.mutable_attach() = AttachOf(pool, refs);
+  StartOperation(
+      std::move(operation),
+      [this, refs = std::vector<Ref>(refs.begin(), refs.end()), ttl, done = std::move(done)](
+          const Error& error, const v1::SessionAnswer& answer, Time sent) {
+        FinishAttach(ResultOf(error, refs.size(), answer.attach(), sent), refs, ttl, done);
+      });
+}
+
+// Until they are renewed, nobody here knows how long they run.
+void Session::FinishAttach(const BatchResult& attached, std::span<const Ref> refs, Milliseconds ttl,
+                           const BatchDone& done) {
+  std::vector<Ref> ours;
+  for (std::size_t i = 0; i < refs.size(); ++i) {
+    if (attached.items[i].error.ok()) ours.push_back(refs[i]);
+  }
+  if (ours.empty()) {
+    done(attached);
+    return;
+  }
+  StartRenew(ours.front().pool, ours, ttl, [attached, done](const BatchResult& renewed) {
+    BatchResult both = renewed;
+    both.items = attached.items;
+    auto next = renewed.items.begin();
+    for (ItemResult& item : both.items) {
+      if (item.error.ok()) item = *next++;
+    }
+    done(both);
+  });
+}
+
+void Session::StartReturnAll(std::function<void(const Result<uint32_t>& result)> done) {
+  v1::SessionOperation operation;
+  operation.mutable_release();
+  StartOperation(
+      std::move(operation),
+      [done = std::move(done)](const Error& error, const v1::SessionAnswer& answer, Time sent) {
+        done({.value = answer.release().returned(), .error = error, .sent = sent});
+      });
+}
+
 Result<v1::LeaseResponse> Session::Lease(const v1::LeaseRequest& request) {
   return Await<Result<v1::LeaseResponse>>([&](auto done) { StartLease(request, std::move(done)); });
 }
@@ -235,6 +280,14 @@ BatchResult Session::Return(std::string_view pool, std::span<const Ref> refs,
 
 BatchResult Session::Renew(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl) {
   return Await<BatchResult>([&](auto done) { StartRenew(pool, refs, ttl, std::move(done)); });
+}
+
+BatchResult Session::Attach(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl) {
+  return Await<BatchResult>([&](auto done) { StartAttach(pool, refs, ttl, std::move(done)); });
+}
+
+Result<uint32_t> Session::ReturnAll() {
+  return Await<Result<uint32_t>>([&](auto done) { StartReturnAll(std::move(done)); });
 }
 
 }  // namespace objpool::client

@@ -76,6 +76,12 @@ class Session {
                                    v1::Disposition disposition = v1::DISPOSITION_CLEAN);
   [[nodiscard]] BatchResult Renew(std::string_view pool, std::span<const Ref> refs,
                                   Milliseconds ttl);
+  // Makes grants that were leased elsewhere the session's, and renews them for `ttl` (0: the pool's
+  // default). The items say which of them it has now.
+  [[nodiscard]] BatchResult Attach(std::string_view pool, std::span<const Ref> refs,
+                                   Milliseconds ttl);
+  // Returns all that the session has, which goes on. The value is how many there were.
+  [[nodiscard]] Result<uint32_t> ReturnAll();
   // Likewise, without waiting. `done` is called once; at once where it is refused here.
   using LeaseDone = std::function<void(const Result<v1::LeaseResponse>& result)>;
   using BatchDone = Client::BatchDone;
@@ -84,6 +90,9 @@ class Session {
                    BatchDone done);
   void StartRenew(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl,
                   BatchDone done);
+  void StartAttach(std::string_view pool, std::span<const Ref> refs, Milliseconds ttl,
+                   BatchDone done);
+  void StartReturnAll(std::function<void(const Result<uint32_t>& result)> done);
 
   // Says goodbye, which returns all grants, and waits for that, for the time limit of a call. What
   // is still without an answer fails with CANCELLED. Without an answer the server returns them
@@ -116,6 +125,8 @@ class Session {
   void StartOperation(v1::SessionOperation operation, Answered done);
   void FinishLease(const Error& error, const v1::SessionAnswer& answer, Time sent,
                    const v1::LeaseRequest& request, const LeaseDone& done);
+  void FinishAttach(const BatchResult& attached, std::span<const Ref> refs, Milliseconds ttl,
+                    const BatchDone& done);
   void NoteGrants(Milliseconds ttl, Time sent);
 
   // The thread that sends.

@@ -2,8 +2,9 @@
 // came of it, a line each.
 //
 //   client_drive session ADDRESS LINGER_MS
-//     lease POOL COUNT TTL_MS WAIT_MS | return POOL | state | close
-//   Answers: open | lease N POOL/HANDLE/FENCE... | return N | valid 0|1 streams N | closed |
+//     lease POOL COUNT TTL_MS WAIT_MS | return POOL | attach TTL_MS REF | return-all | state | close
+//   Answers: open | lease N POOL/HANDLE/FENCE... | return N | attach TTL_MS | return-all N |
+//   valid 0|1 streams N | closed |
 //   notice KIND POOL/HANDLE/FENCE | lost WHY; instead of N, "error WHY".
 //
 //   client_drive cached ADDRESS POOL TTL_MS THREADS
@@ -17,6 +18,7 @@
 #include <iostream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -71,6 +73,12 @@ class SessionDriver {
       Lease(pool, words);
     } else if (verb == "return") {
       Return(pool);
+    } else if (verb == "attach") {
+      Attach(Milliseconds(std::stoi(pool)), words);
+    } else if (verb == "return-all") {
+      session_->StartReturnAll([](const Result<uint32_t>& result) {
+        Say("return-all " + (result.ok() ? std::to_string(result.value) : Why(result.error)));
+      });
     } else if (verb == "state") {
       Say("valid " + std::to_string(session_->valid()) + " streams " +
           std::to_string(session_->streams()));
@@ -113,6 +121,18 @@ class SessionDriver {
         if (!item.error.ok()) return Say("return " + Why(item.error));
       }
       Say("return " + std::to_string(result.items.size()));
+    });
+  }
+
+  void Attach(Milliseconds ttl, std::istringstream& words) {
+    std::string text;
+    words >> text;
+    std::string why;
+    const std::optional<Ref> ref = ParseRef(text, why);
+    if (!ref) return Say("attach " + why);
+    session_->StartAttach(ref->pool, {&*ref, 1}, ttl, [](const BatchResult& result) {
+      const Error& error = result.items.front().error;
+      Say("attach " + (error.ok() ? std::to_string(result.ttl.count()) : Why(error)));
     });
   }
 

@@ -99,6 +99,23 @@ class SessionTest(unittest.TestCase):
         self.assertEqual(self.free("wide"), 1000)
         self.assertFalse(driver.state()[0])
 
+    def test_takes_over_what_was_leased_elsewhere_and_returns_all(self):
+        driver = self.drive(linger_ms=1000)
+        ref = self.api.lease("scarce", ttl={"seconds": 1}).grants[0].ref
+        text = f"scarce/{ref.handle}/{ref.fence}/{ref.key:x}"
+        driver.tell(f"attach 900 {text}")
+        self.assertEqual(driver.hear("attach"), "attach 900")
+        driver.tell("lease wide 4 60000 0")
+        driver.hear("lease 4")
+        select.select([], [], [], 2)
+        self.assertEqual((self.free("scarce"), self.free("wide")), (0, 996))
+        driver.tell("return-all")
+        self.assertEqual(driver.hear("return-all"), "return-all 5")
+        self.assertEqual((self.free("scarce"), self.free("wide")), (1, 1000))
+        driver.tell(f"attach 900 {text}")
+        self.assertIn("GRANT_RETURNED", driver.hear("attach error"))
+        self.assertEqual(driver.state(), (True, 1))
+
     def test_goes_on_over_a_connection_that_is_cut(self):
         driver = self.drive()
         for cuts in range(1, 6):
