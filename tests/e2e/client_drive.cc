@@ -2,7 +2,8 @@
 // came of it, a line each.
 //
 //   client_drive session ADDRESS LINGER_MS
-//     lease POOL COUNT TTL_MS WAIT_MS | return POOL | attach TTL_MS REF | return-all | state | close
+//     lease POOL COUNT TTL_MS WAIT_MS | return POOL | attach TTL_MS REF | return-all | state |
+//     close
 //   Answers: open | lease N POOL/HANDLE/FENCE... | return N | attach TTL_MS | return-all N |
 //   valid 0|1 streams N | closed |
 //   notice KIND POOL/HANDLE/FENCE | lost WHY; instead of N, "error WHY".
