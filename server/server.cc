@@ -10,7 +10,7 @@
 #include "pool/topology.h"
 #include "server/collector.h"
 #include "server/control_group.h"
-#include "server/metrics/families.h"
+#include "server/pages.h"
 #include "server/ready_file.h"
 
 namespace objpool::server {
@@ -166,6 +166,7 @@ bool Server::StartEngine(std::string& why) {
     return false;
   }
   engine_to_wake_.store(engine_.get(), std::memory_order_release);
+  up_since_ = rpc::BootNow();
   up_.store(true, std::memory_order_release);  // R1 -> A1
   return true;
 }
@@ -176,8 +177,8 @@ bool Server::StartMetrics(std::string& why) {
   options.host = config_.metrics_listen->host;
   options.port = config_.metrics_listen->port;
   metrics_ = metrics::HttpEndpoint::Start(
-      options, [this](std::string_view path, std::string_view /*accept*/) { return Page(path); },
-      why);
+      options,
+      [this](std::string_view path, std::string_view accept) { return Page(path, accept); }, why);
   if (metrics_ == nullptr) why = "metrics_listen: " + why;
   return metrics_ != nullptr;
 }
@@ -194,28 +195,13 @@ bool Server::WriteReady(std::string& why) {
   return true;
 }
 
-metrics::HttpResponse Server::Page(std::string_view path) const {
-  constexpr const char* kPlain = "text/plain; charset=utf-8";
-  if (!up_.load(std::memory_order_acquire)) {  // A1 <- R1
-    return {.code = 503, .content_type = kPlain, .body = "starting\n"};
-  }
-  if (path == "/metrics") {
-    return {.code = 200,
-            .content_type = std::string(metrics::kTextContentType),
-            .body = metrics::Render(
-                Collect({*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_}))};
-  }
-  if (path == "/healthz") {
-    const bool serving =
-        health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING;
-    return {.code = serving ? 200 : 503,
-            .content_type = kPlain,
-            .body = serving ? "serving\n" : "not serving\n"};
-  }
-  if (path == "/") {
-    return {.code = 200, .content_type = kPlain, .body = "objpoold\n/metrics\n/healthz\n"};
-  }
-  return {.code = 404, .content_type = kPlain, .body = "no such page; see /\n"};
+metrics::HttpResponse Server::Page(std::string_view path, std::string_view accept) const {
+  if (!up_.load(std::memory_order_acquire)) return StartingPage();  // A1 <- R1
+  return PageAt(
+      path, accept,
+      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_},
+       .serving = health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING,
+       .up_since = up_since_});
 }
 
 void Server::Drain() {
@@ -251,7 +237,8 @@ std::vector<std::string> Server::Describe() const {
   std::vector<std::string> lines;
   lines.push_back("serving " + Plural(pools_->pools().size(), "pool") + " on " +
                   engine_->address() + " with " + Plural(workers, "worker"));
-  if (metrics_ != nullptr) lines.push_back("metrics at http://" + metrics_->address() + "/metrics");
+  if (metrics_ != nullptr)
+    lines.push_back("metrics at http://" + metrics_->address() + "/metrics, and a live page at /");
   if (state_ == nullptr) {
     lines.push_back(
         "all pools are volatile: after a restart, handles that clients still hold can be leased "

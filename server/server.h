@@ -64,7 +64,7 @@ class Server {
   [[nodiscard]] bool StartEngine(std::string& why);
   [[nodiscard]] bool StartMetrics(std::string& why);
   [[nodiscard]] bool WriteReady(std::string& why);
-  [[nodiscard]] metrics::HttpResponse Page(std::string_view path) const;
+  [[nodiscard]] metrics::HttpResponse Page(std::string_view path, std::string_view accept) const;
 
   const Config config_;
   const MadePools made_pools_;
@@ -90,6 +90,7 @@ class Server {
   std::string ready_json_;     // what the ready file holds; empty while there is none of ours
   // The metrics endpoint is there before what it shows is: R1, set when all is up, pairs with A1,
   // the load by its thread.
+  rpc::BootNs up_since_ = 0;
   std::atomic<bool> up_{false};
 };
 

@@ -51,7 +51,6 @@ class FamilyBuilder {
 
 // What Render writes, as a Content-Type.
 inline constexpr std::string_view kTextContentType = "text/plain; version=0.0.4; charset=utf-8";
-
 [[nodiscard]] std::string Render(const std::vector<prometheus::MetricFamily>& families);
 
 }  // namespace objpool::metrics

@@ -172,6 +172,7 @@ void GrpcWorker::Run() {
 void GrpcWorker::RunUntilShutdown() {
   bool hurry = false;
   BootNs worked_ns = 0;
+  stats_.turned_at.store(BootNow(), std::memory_order_relaxed);
   bool told_end = loops_ == 0;
   if (told_end) loops_ended_.count_down();
   for (;;) {
@@ -190,6 +191,7 @@ void GrpcWorker::RunUntilShutdown() {
     }
     now_ = BootNow();
     stats_.turns.Add();
+    stats_.turned_at.store(now_, std::memory_order_relaxed);
     if (next == grpc::CompletionQueue::GOT_EVENT) {
       if (tag == &wake_) {
         const std::scoped_lock lock(wake_lock_);

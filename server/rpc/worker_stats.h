@@ -11,6 +11,7 @@
 #include "pool/base/cache_line.h"
 #include "pool/base/counter.h"
 #include "pool/base/histogram.h"
+#include "server/rpc/boot_clock.h"
 #include "server/rpc/status.h"
 
 namespace objpool::rpc {
@@ -36,8 +37,9 @@ struct alignas(base::kCacheLineBytes) WorkerStats {
   }
 
   std::vector<RpcCell> rpcs;
-  base::Counter turns;    // events taken up, and waits that ended without one
-  base::Counter busy_ns;  // time not spent waiting
+  base::Counter turns;               // events taken up, and waits that ended without one
+  base::Counter busy_ns;             // time not spent waiting
+  std::atomic<BootNs> turned_at{0};  // when the last turn began, or the loop; 0 before
   std::atomic<uint64_t> calls_under_way{0};
   std::atomic<bool> pinned{false};
 };

@@ -123,23 +123,27 @@ Status PoolService::ListPools(const CallInfo& /*info*/, const v1::ListPoolsReque
   return {};
 }
 
+void DescribeStats(const NamedPool& named, v1::GetPoolStatsResponse& to) {
+  const lease::FreeHandles& pool = named.leases->pool();
+  to.set_capacity(pool.capacity());
+  for (SlotId slot = 0; slot < pool.slots().slots(); ++slot) {
+    DescribeSlot(pool, slot, *to.add_slots());
+  }
+  const lease::LeaseTotals totals = named.leases->Totals();
+  to.set_granted(totals.granted);
+  to.set_renewed(totals.renewed);
+  to.set_returned(totals.returned);
+  to.set_expired(totals.expired);
+  to.set_revoked(totals.revoked);
+  to.set_engine(pool.engine());
+}
+
 Status PoolService::GetPoolStats(const CallInfo& /*info*/, const v1::GetPoolStatsRequest& request,
                                  v1::GetPoolStatsResponse& reply) {
   Status error;
   const NamedPool* const named = FindPool(pools_, "name", request.name(), error);
   if (named == nullptr) return error;
-  const lease::FreeHandles& pool = named->leases->pool();
-  reply.set_capacity(pool.capacity());
-  for (SlotId slot = 0; slot < pool.slots().slots(); ++slot) {
-    DescribeSlot(pool, slot, *reply.add_slots());
-  }
-  const lease::LeaseTotals totals = named->leases->Totals();
-  reply.set_granted(totals.granted);
-  reply.set_renewed(totals.renewed);
-  reply.set_returned(totals.returned);
-  reply.set_expired(totals.expired);
-  reply.set_revoked(totals.revoked);
-  reply.set_engine(pool.engine());
+  DescribeStats(*named, reply);
   return {};
 }
 

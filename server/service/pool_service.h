@@ -80,5 +80,7 @@ class PoolService {
 
 // The pool as it is now.
 void DescribePool(const NamedPool& pool, v1::Pool& to);
+// Its slots, and what became of its grants.
+void DescribeStats(const NamedPool& named, v1::GetPoolStatsResponse& to);
 
 }  // namespace objpool::server

@@ -30,7 +30,7 @@ class LifecycleTest(unittest.TestCase):
             self.assertEqual(ready["pid"], server.process.pid)
             with Api(server) as api:
                 self.assertEqual(api.get_pool("ids").capacity, 8)
-            self.assertEqual(server.page("/healthz"), "serving\n")
+            self.assertEqual(server.page("/readyz"), "serving\n")
             self.assertEqual(server.stop(), 0)
             self.assertFalse(server.ready_file.exists())
 

@@ -4,7 +4,8 @@ import re
 
 from finding import Finding
 
-GENERATED_API = ("objpool/v1/", "google/rpc/", "grpc/health/", "grpc/reflection/")
+GENERATED_API = ("objpool/v1/", "objpool/status/v1/", "google/rpc/", "grpc/health/",
+                 "grpc/reflection/")
 GENERATED_CONFIG = ("objpool/config/v1/",)
 
 # Room -> beginnings of the paths that it may include beside its own. A room inside another one is

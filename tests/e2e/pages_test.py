@@ -1,0 +1,146 @@
+"""The pages of the metrics endpoint: health, status whose lines add up, OpenMetrics, and the live
+page as a browser draws it."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+import urllib.error
+import urllib.request
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from objpool_testing import DEADLINE_S, Api, Server, lease_service_pb2, wait_until
+
+CONFIG = """
+pools { name: "ports" ids { first: 8000 count: 64 } }
+pools { name: "seats" labels { label: "a" label: "b" } }
+pools { name: "memory" buffers { count: 4 size_bytes: 4096 } }
+shutdown_grace { seconds: 20 }
+"""
+PLACES = ("free", "leased", "dirty", "resting", "quarantined")
+CHROMIUM = shutil.which("chromium")
+
+
+class PagesTest(unittest.TestCase):
+    def setUp(self):
+        self.server = self.enterContext(Server(CONFIG))
+        self.api = self.enterContext(Api(self.server))
+
+    def get(self, path, **headers):
+        """Status, type and body."""
+        asked = urllib.request.Request(f"http://{self.server.metrics_address}{path}",
+                                       headers=headers)
+        try:
+            with urllib.request.urlopen(asked, timeout=DEADLINE_S) as answer:
+                return answer.status, answer.headers["Content-Type"], answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["Content-Type"], error.read().decode()
+
+    def json(self, path):
+        status, kind, body = self.get(path)
+        self.assertEqual((status, kind), (200, "application/json"))
+        return json.loads(body)
+
+    def pool(self, name):
+        return next(line for line in self.json("/statusz")["pools"]
+                    if line["pool"]["name"] == f"pools/{name}")
+
+    def test_lines_add_up(self):
+        held = [self.api.lease("ports", count=10) for _ in range(3)]
+        self.api.give_back("ports", *(grant.ref for grant in held[0].grants))
+        grant = held[1].grants[0]
+        self.api.revoke("ports", grant.ref.handle, grant.ref.fence)
+        self.api.renew("ports", held[2].grants[0].ref)
+        status = self.json("/statusz")
+        self.assertEqual([line["pool"]["name"] for line in status["pools"]],
+                         ["pools/memory", "pools/ports", "pools/seats"])
+        self.assertTrue(status["serving"])
+        self.assertEqual(status["address"], self.server.address)
+        line = self.pool("ports")
+        counts = {place: int(line["pool"][place]) for place in PLACES}
+        self.assertEqual(counts["leased"], 19)
+        self.assertEqual(sum(counts.values()) + int(line["unaccounted"]), 64)
+        self.assertEqual(int(line["granted"]) + int(line["recovered"]),
+                         sum(int(line[end]) for end in ("returned", "expired", "revoked")) + 19)
+        self.assertEqual((line["returned"], line["revoked"], line["renewed"]), ("10", "1", "1"))
+        slots = self.json("/statusz/ports")["stats"]["slots"]
+        self.assertEqual(sum(int(slot["occupancy"]) for slot in slots), counts["free"])
+        calls = sum(int(worker["calls"]) for worker in status["workers"])
+        self.assertEqual(calls, self.server.metrics().sum("grpc_server_started_total"))
+
+    def test_who_waits_is_shown(self):
+        self.api.lease("seats", count=2)
+        self.assertNotIn("oldest_wait", self.pool("seats"))
+        waiting = self.api.start("Lease", lease_service_pb2.LeaseRequest(
+            pool="seats", max_wait={"seconds": 20}))
+        line = wait_until(lambda: (seen := self.pool("seats"))["pool"]["waiters"] and seen,
+                          "a waiter")
+        self.assertRegex(line["oldest_wait"], r"^\d+(\.\d+)?s$")
+        waiting.cancel()
+
+    def test_a_server_that_drains_is_well_but_not_ready(self):
+        self.assertEqual(self.get("/healthz")[0], 200)
+        self.assertEqual(self.get("/readyz")[0], 200)
+        ref = self.api.lease("ports").grants[0].ref
+        self.server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: self.get("/readyz")[0] == 503, "not ready")
+        self.assertEqual(self.get("/healthz"), (200, "text/plain; charset=utf-8", "ok\n"))
+        self.assertFalse(self.json("/statusz")["serving"])
+        self.api.give_back("ports", ref)
+
+    def test_no_other_pages(self):
+        for path in ("/statusz/nobody", "/statusz/", "/statusz/..%2f", "/live", "//"):
+            status, kind, body = self.get(path)
+            self.assertEqual((status, kind), (404, "text/plain; charset=utf-8"), path)
+            self.assertIn("/statusz", body)
+
+    def test_open_metrics_say_the_same_to_who_asks(self):
+        self.api.lease("ports", count=7)
+        status, kind, text = self.get(
+            "/metrics", Accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+        self.assertEqual((status, kind),
+                         (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        granted = {sample.labels["pool"]: sample.value
+                   for sample in families["objpool_leases_granted"].samples}
+        self.assertEqual(granted, {"ports": 7, "seats": 0, "memory": 0})
+        # The same samples as the plain text has, but for the numbers.
+        plain = self.get("/metrics")[2]
+        names = {re.split(r"[{ ]", line)[0] for line in plain.splitlines() if line[0] != "#"}
+        self.assertEqual({sample.name for family in families.values()
+                          for sample in family.samples}, names)
+        self.assertIn("text/plain", self.get("/metrics", Accept="*/*")[1])
+        self.assertIn("text/plain", self.get(
+            "/metrics", Accept="text/plain, application/openmetrics-text;q=0.1")[1])
+
+    def test_the_live_page_needs_nothing_from_elsewhere(self):
+        status, kind, page = self.get("/")
+        self.assertEqual((status, kind), (200, "text/html; charset=utf-8"))
+        self.assertNotRegex(page, r"https?://")
+        self.assertNotIn("innerHTML", page)
+
+    @unittest.skipUnless(CHROMIUM, "there is no chromium")
+    def test_a_browser_draws_pools_and_slots(self):
+        self.api.lease("ports", count=16)
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = subprocess.run(
+                [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu",
+                 f"--user-data-dir={folder}", "--virtual-time-budget=4000",
+                 "--dump-dom",
+                 f"http://{self.server.metrics_address}/#ports"],
+                check=True, capture_output=True, text=True, timeout=120).stdout
+        self.assertIn('aria-label="free 48, leased 16, dirty 0, resting 0, quarantined 0"', drawn)
+        self.assertIn("Slots of ports", drawn)
+        self.assertIn(">serving<", drawn)
+        for worker in self.json("/statusz")["workers"]:
+            self.assertIn(f'data-cpu="{worker["cpu"]}"', drawn)
+        self.assertIn('<div id="fault" role="alert" style="display: none;"></div>', drawn)
+
+
+if __name__ == "__main__":
+    unittest.main()
