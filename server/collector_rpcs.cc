@@ -59,6 +59,8 @@ struct RpcFamilies {
       with_code.push_back({"grpc_code", rpc::kCodeNames[code]});
       handled.Add(sum.handled[code], with_code);
     }
+    // 18 series a method, of which most servers use few: it begins with its first call.
+    if (sum.started == 0) return;
     std::array<double, rpc::kLatencyBounds.size()> bounds;
     std::array<uint64_t, rpc::kLatencyBounds.size()> cumulative;
     uint64_t count = 0;

@@ -118,6 +118,14 @@ class PagesTest(unittest.TestCase):
         self.assertIn("text/plain", self.get(
             "/metrics", Accept="text/plain, application/openmetrics-text;q=0.1")[1])
 
+    def test_there_are_few_series(self):
+        with Server('pools { name: "ports" ids { count: 64 } }') as server, Api(server) as api:
+            for _ in range(10):
+                api.give_back("ports", api.lease("ports").grants[0].ref)
+            samples = server.metrics().samples
+            workers = {labels["cpu"] for _, labels, _ in samples if "cpu" in labels}
+            self.assertLessEqual(len(samples), 250 + 12 * len(workers))
+
     def test_the_live_page_needs_nothing_from_elsewhere(self):
         status, kind, page = self.get("/")
         self.assertEqual((status, kind), (200, "text/html; charset=utf-8"))
