@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pool/slot_map.h"
+#include "server/pin_watch.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
 #include "server/service/pool_set.h"
@@ -26,6 +27,7 @@ struct CollectorSources {
   const rpc::Engine& engine;
   const SessionService& sessions;
   const DiskAnswers& disk;
+  const PinWatch& pins;
 };
 
 // Every family, those of the process included. Any thread.

@@ -90,9 +90,15 @@ void AppendWorkers(const CollectorSources& sources,
                            {"node", std::to_string(cpu.node)}};
     busy.Add(static_cast<double>(stats.busy_ns.value()) * kSecondsPerNs, labels);
     turns.Add(stats.turns.value(), labels);
-    pinned.Add(stats.pinned.load(std::memory_order_relaxed) ? 1 : 0, labels);
+    pinned.Add(sources.pins.pinned(worker) ? 1 : 0, labels);
   }
-  for (FamilyBuilder* const family : {&busy, &turns, &pinned}) families.push_back(family->Take());
+  FamilyBuilder losses = FamilyBuilder::Counter(
+      "objpool_worker_pin_losses_total",
+      "How often a worker was found off its CPU: the CPUs of the server were changed.");
+  losses.Add(sources.pins.losses());
+  for (FamilyBuilder* const family : {&busy, &turns, &pinned, &losses}) {
+    families.push_back(family->Take());
+  }
 }
 
 }  // namespace

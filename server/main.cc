@@ -89,6 +89,16 @@ bool Stop(Server& server, std::chrono::milliseconds grace, const sigset_t& signa
   return clean;
 }
 
+// Says what comes about until a signal comes.
+int AwaitSignal(Server& server, const sigset_t& signals) {
+  constexpr timespec kEvery = {.tv_sec = 1, .tv_nsec = 0};
+  for (;;) {
+    const int signal = sigtimedwait(&signals, nullptr, &kEvery);
+    if (signal > 0) return signal;
+    for (const std::string& line : server.TakeNews()) Say(line);
+  }
+}
+
 int Serve(const Config& config, const sigset_t& signals) {
   std::string why;
   const auto server = Server::Start(config, why);
@@ -97,8 +107,7 @@ int Serve(const Config& config, const sigset_t& signals) {
     return 1;
   }
   Greet(*server, config);
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const int signal = AwaitSignal(*server, signals);
   server->Drain();
   const uint64_t held = server->ActiveGrants();
   Say(std::string(strsignal(signal)) + ": stopping" +

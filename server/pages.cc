@@ -34,7 +34,7 @@ WorkerView LookAtWorker(const CollectorSources& cells, uint32_t worker) {
   const rpc::WorkerStats& stats = cells.engine.stats(worker);
   WorkerView view = {.cpu = cpu.os_index,
                      .node = cpu.node,
-                     .pinned = stats.pinned.load(std::memory_order_relaxed),
+                     .pinned = cells.pins.pinned(worker),
                      .calls = 0,
                      .calls_under_way = stats.calls_under_way.load(std::memory_order_relaxed),
                      .busy_ns = stats.busy_ns.value(),

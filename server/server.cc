@@ -53,6 +53,8 @@ bool Server::Plan(std::string& why) {
   auto plan = PlanWorkers(DetectTopology(), CpuQuotaCpus(), config_.workers, why);
   if (!plan) return false;
   plan_ = *std::move(plan);
+  pins_ = std::make_unique<PinWatch>(
+      plan_.cpus, PinWatch::System{.pin = PinThisThread, .allowed = AllowedCpus});
   if (!OpenPools(why)) return false;
   return HasRoom(0, why);
 }
@@ -149,10 +151,12 @@ bool Server::StartEngine(std::string& why) {
         !RemoveReadyFile(config_.ready_file, reason)) {
       return false;
     }
+    pins_->Look(worker, rpc::BootNow());
     return pools_->Attach(worker, reason);
   };
   hooks.on_turn = [this](uint32_t worker, rpc::BootNs now) {
     if (worker == 0) Beat(now);
+    pins_->Look(worker, now);
     const lease::BootMs at = pools_->clock().At(now);
     waiting_->Turn(worker, at, lease_service_->shutting_down());
     changes_->Turn(worker, lease_service_->shutting_down());
@@ -199,7 +203,7 @@ metrics::HttpResponse Server::Page(std::string_view path, std::string_view accep
   if (!up_.load(std::memory_order_acquire)) return StartingPage();  // A1 <- R1
   return PageAt(
       path, accept,
-      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_},
+      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_},
        .serving = health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING,
        .up_since = up_since_});
 }

@@ -17,6 +17,7 @@
 #include "server/config/config.h"
 #include "server/made_pools.h"
 #include "server/metrics/http_endpoint.h"
+#include "server/pin_watch.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
 #include "server/service/buffer_service.h"
@@ -52,6 +53,8 @@ class Server {
 
   // What serves where, and what a person should know about it: a line each.
   [[nodiscard]] std::vector<std::string> Describe() const;
+  // The same of what has come about since the last call.
+  [[nodiscard]] std::vector<std::string> TakeNews() { return pins_->TakeNews(); }
   [[nodiscard]] std::string address() const { return engine_->address(); }
 
  private:
@@ -69,6 +72,7 @@ class Server {
   const Config config_;
   const MadePools made_pools_;
   WorkerPlan plan_;
+  std::unique_ptr<PinWatch> pins_;
   std::unique_ptr<store::StateDir> state_;  // null without a state_dir
   lease::RequestMemory requests_;
   std::unique_ptr<LeaseWaiting> waiting_;  // outlives the pools, which call it

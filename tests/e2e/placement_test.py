@@ -4,20 +4,23 @@ import os
 import pathlib
 import unittest
 
-from objpool_testing import Api, Server
+from objpool_testing import Api, Server, wait_until
 
 CONFIG = 'pools { name: "ids" ids { count: 64 } }'
 
 
-def worker_cpus(pid):
-    """The CPUs that each worker thread may run on, by thread name."""
-    cpus = {}
+def worker_tasks(pid):
+    """(thread name, thread id) of each worker."""
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         fields = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines()
                       if ":\t" in line)
         if fields["Name"].startswith("worker-"):
-            cpus[fields["Name"]] = os.sched_getaffinity(int(task.name))
-    return cpus
+            yield fields["Name"], int(task.name)
+
+
+def worker_cpus(pid):
+    """The CPUs that each worker thread may run on, by thread name."""
+    return {name: os.sched_getaffinity(task) for name, task in worker_tasks(pid)}
 
 
 class PlacementTest(unittest.TestCase):
@@ -33,6 +36,22 @@ class PlacementTest(unittest.TestCase):
                 self.assertEqual(metrics.sum("objpool_worker_pinned",
                                              worker=worker.removeprefix("worker-"),
                                              cpu=str(*mask)), 1)
+
+    def test_a_worker_that_was_let_off_its_cpu_goes_back(self):
+        everywhere = os.sched_getaffinity(0)
+        if len(everywhere) == 1:
+            self.skipTest("there is one CPU only")
+        with Server(CONFIG) as server, Api(server) as api:
+            before = worker_cpus(server.pid)
+            ref = api.lease("ids").grants[0].ref
+            for _, task in worker_tasks(server.pid):
+                os.sched_setaffinity(task, everywhere)
+            wait_until(lambda: worker_cpus(server.pid) == before, "all back")
+            metrics = server.metrics()
+            self.assertEqual(metrics.sum("objpool_worker_pin_losses_total"), len(before))
+            self.assertEqual(metrics.sum("objpool_worker_pinned"), len(before))
+            wait_until(lambda: server.log().count("and is back on it") == len(before), "told")
+            api.give_back("ids", ref)
 
     def test_it_starts_where_it_may_use_one_cpu(self):
         cpu = max(os.sched_getaffinity(0))

@@ -95,6 +95,8 @@ END
   done
 }
 
+pinned() { wget -q -O - http://127.0.0.1:9742/metrics | grep -c '^objpool_worker_pinned.* 1$'; }
+
 check_workers() {
   for task in "/proc/$server/task"/*; do
     if grep -q '^Name:.worker-' "$task/status"; then
@@ -102,8 +104,7 @@ check_workers() {
     fi
   done | sort -n >/tmp/cpus
   expect "the workers' CPUs" "$(xargs </tmp/cpus)" "$(seq 0 $((cpus - 1)) | xargs)"
-  expect "workers that the metrics call pinned" \
-    "$(wget -q -O - http://127.0.0.1:9742/metrics | grep -c '^objpool_worker_pinned.* 1$')" "$cpus"
+  expect "workers that the metrics call pinned" "$(pinned)" "$cpus"
 }
 
 check_buffers() {
@@ -159,6 +160,32 @@ check_load() {
   done
 }
 
+# until_pinned COUNT: waits until as many workers are on their CPUs.
+until_pinned() {
+  tries=0
+  until [ "$(pinned)" = "$1" ] || [ $tries -gt 100 ]; do
+    tries=$((tries + 1))
+    sleep 0.2
+  done
+  pinned
+}
+
+# The last CPU goes, and comes back: its worker is told of, and serves on.
+check_offline() {
+  switch=/sys/devices/system/cpu/cpu$((cpus - 1))/online
+  echo 0 >$switch
+  expect "workers on their CPUs, one CPU being offline" "$(until_pinned $((cpus - 1)))" $((cpus - 1))
+  ctl json lease ids --count "$capacity" >/tmp/held
+  look ids
+  expect "ids leased without that CPU" "$(field leased)" "$capacity"
+  sed -n 's/.*"ref": "\(.*\)".*/\1/p' /tmp/held | ctl text return - >/dev/null
+  expect "returning them ends with" $? 0
+  echo 1 >$switch
+  expect "workers on their CPUs, all being online" "$(until_pinned $cpus)" $cpus
+  sleep 2 # what comes about is told every second
+  expect "times that it was told" "$(grep -c "worker $((cpus - 1)) .*CPU $((cpus - 1))" /tmp/log)" 2
+}
+
 start
 check_workers
 check_buffers
@@ -168,6 +195,7 @@ check_load ids
 check_load buffers
 # Nothing moved meanwhile.
 check_buffers
+check_offline
 ctl text pools ids
 kill -TERM $server
 wait $server
