@@ -151,6 +151,10 @@ check_load() {
     # All were in one slot.
     expect "ids have been stolen by other nodes" "$((remote_now > 0))" 1
   else
+    # What was stolen beside others, and not leased since, is where it was brought.
+    ctl json lease "$1" --count "$capacity" >/tmp/held
+    sed -n 's/.*"ref": "\(.*\)".*/\1/p' /tmp/held | ctl text return - >/dev/null
+    look "$1"
     occupancy >/tmp/nodes
     expect "buffers have gone home, by node" "$(xargs </tmp/nodes)" "$(evenly $((per_node * share)))"
   fi
