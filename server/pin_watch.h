@@ -1,5 +1,6 @@
 // PinWatch: whether workers are still held to their CPUs. A control group's CPUs can be changed,
-// and a CPU taken offline, while the server runs; the kernel then moves the thread and tells nobody.
+// and a CPU taken offline, while the server runs; the kernel then moves the thread and tells
+// nobody.
 //
 // A worker that was let off its CPU goes back, if it may; else it runs where it is let, serves as
 // before, and tries again every second. Its slot stays its own, so only locality is lost.
