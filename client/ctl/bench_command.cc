@@ -12,6 +12,7 @@
 #include "client/ctl/commands.h"
 #include "client/ctl/load.h"
 #include "client/ctl/open_bench.h"
+#include "client/ctl/progress_line.h"
 
 namespace objpool::client {
 namespace {
@@ -48,14 +49,17 @@ class InterruptScope {
   struct sigaction old_term_ {};
 };
 
-// One line on a terminal that is written over each second; nothing elsewhere.
+// How the load goes, each second.
 class Progress {
  public:
-  explicit Progress(Console& console) : console_(console), next_(Clock::now() + kProgressEvery) {}
+  Progress(Console& console, bool always) : line_(console, always) {}
+  ~Progress() { line_.Clear(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
 
   void Show(const Load& load, std::string_view phase) {
     const Clock::time_point now = Clock::now();
-    if (!console_.err_is_terminal || now < next_) return;
+    if (!line_.wanted() || now < next_) return;
     uint64_t leases = 0;
     uint64_t exhausted = 0;
     uint64_t failed = 0;
@@ -70,37 +74,18 @@ class Progress {
          << std::chrono::duration<double>(now - start_).count() << " s  " << phase << "  "
          << static_cast<double>(leases - leases_) / seconds << " leases/s  " << exhausted
          << " exhausted  " << failed << " failed";
-    Write(line.str());
+    line_.Show(line.str());
     leases_ = leases;
     last_ = now;
     next_ = std::max(next_ + kProgressEvery, now);
   }
 
-  void Clear() {
-    if (width_ != 0) Write({});
-    if (width_ != 0) console_.err << '\r' << std::flush;
-    width_ = 0;
-  }
-
  private:
-  // Without escape codes what stood there is blanked out.
-  void Write(const std::string& line) {
-    console_.err << '\r' << line;
-    if (console_.escapes) {
-      console_.err << "\x1b[K";
-    } else if (width_ > line.size()) {
-      console_.err << std::string(width_ - line.size(), ' ');
-    }
-    console_.err << std::flush;
-    width_ = std::max(line.size(), std::size_t{1});
-  }
-
-  Console& console_;
+  ProgressLine line_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point last_ = start_;
-  Clock::time_point next_;
+  Clock::time_point next_ = start_ + kProgressEvery;
   uint64_t leases_ = 0;
-  std::size_t width_ = 0;
 };
 
 // The pool of most capacity; of equals, the first by name.
@@ -117,7 +102,7 @@ Exit ChoosePool(const Client& client, std::string& pool, Console& console) {
 
 // Runs the load through both phases, or until they are over for another reason.
 void Watch(const BenchOptions& options, Load& load, Console& console) {
-  Progress progress(console);
+  Progress progress(console, options.progress);
   const auto wait = [&](Clock::time_point until, std::string_view phase) {
     while (interrupted == 0 && !load.done() && Clock::now() < until) {
       std::this_thread::sleep_until(std::min(until, Clock::now() + kLook));
@@ -134,7 +119,6 @@ void Watch(const BenchOptions& options, Load& load, Console& console) {
          "measuring");
   }
   load.Stop();
-  progress.Clear();
 }
 
 Exit ExitOfReport(const BenchReport& report, const ClientOptions& options, Console& console) {

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <ostream>
 
-#include "client/ctl/json_writer.h"
 #include "client/ctl/table.h"
 #include "client/text.h"
 
@@ -12,13 +11,6 @@ namespace objpool::client {
 namespace {
 
 double Microseconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1000; }
-
-std::string Decimal(double number, int digits) {
-  std::array<char, 400> text;  // the largest double has 309 digits before the point
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number,
-                                          std::chars_format::fixed, digits);
-  return {text.data(), end};
-}
 
 Row LatencyRow(const char* name, const base::LogHistogram& latency) {
   if (latency.count() == 0) return {name, "-", "-", "-", "-", "-", "-"};
@@ -84,28 +76,6 @@ void OptionFields(const BenchOptions& options, JsonWriter& json) {
   json.EndObject();
 }
 
-void DeltaFields(const std::optional<ServerDelta>& delta, JsonWriter& json) {
-  if (!delta) return json.Null("server_delta");
-  json.BeginObject("server_delta");
-  json.Field("engine", delta->engine);
-  json.Field("granted", delta->granted);
-  json.Field("returned", delta->returned);
-  json.Field("expired", delta->expired);
-  json.Field("revoked", delta->revoked);
-  json.Field("local_hits", delta->local_hits);
-  json.Field("depot_hits", delta->depot_hits);
-  json.Field("misses", delta->misses);
-  json.BeginObject("steals");
-  json.Field("total", delta->steals());
-  json.Field("same_core", delta->same_core);
-  json.Field("same_cache", delta->same_cache);
-  json.Field("same_node", delta->same_node);
-  json.Field("remote_node", delta->remote_node);
-  json.EndObject();
-  json.Field("acquired_by_steal", delta->acquired_by_steal);
-  json.EndObject();
-}
-
 }  // namespace
 
 ServerDelta DeltaOf(const v1::GetPoolStatsResponse& before, const v1::GetPoolStatsResponse& after) {
@@ -124,6 +94,41 @@ ServerDelta DeltaOf(const v1::GetPoolStatsResponse& before, const v1::GetPoolSta
           .same_node = Rise(from.same_node, to.same_node),
           .remote_node = Rise(from.remote_node, to.remote_node),
           .acquired_by_steal = Rise(from.acquired_by_steal, to.acquired_by_steal)};
+}
+
+std::string Decimal(double number, int digits) {
+  std::array<char, 400> text;  // the largest double has 309 digits before the point
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number,
+                                          std::chars_format::fixed, digits);
+  return {text.data(), end};
+}
+
+void WriteDelta(const ServerDelta& delta, std::ostream& out) {
+  out << "server   " << delta.local_hits << " local hits, " << delta.depot_hits << " depot hits, "
+      << delta.steals() << " steals (same core " << delta.same_core << ", same cache "
+      << delta.same_cache << ", same node " << delta.same_node << ", other node "
+      << delta.remote_node << "), " << delta.misses << " misses\n";
+}
+
+void WriteDelta(const ServerDelta& delta, JsonWriter& json) {
+  json.BeginObject("server_delta");
+  json.Field("engine", delta.engine);
+  json.Field("granted", delta.granted);
+  json.Field("returned", delta.returned);
+  json.Field("expired", delta.expired);
+  json.Field("revoked", delta.revoked);
+  json.Field("local_hits", delta.local_hits);
+  json.Field("depot_hits", delta.depot_hits);
+  json.Field("misses", delta.misses);
+  json.BeginObject("steals");
+  json.Field("total", delta.steals());
+  json.Field("same_core", delta.same_core);
+  json.Field("same_cache", delta.same_cache);
+  json.Field("same_node", delta.same_node);
+  json.Field("remote_node", delta.remote_node);
+  json.EndObject();
+  json.Field("acquired_by_steal", delta.acquired_by_steal);
+  json.EndObject();
 }
 
 BenchReport::BenchReport(const BenchOptions& options, std::string_view server, const Load& load)
@@ -173,10 +178,7 @@ void BenchReport::WriteText(std::ostream& out) const {
     out << "server   did not say what it counted\n";
     return;
   }
-  out << "server   " << delta_->local_hits << " local hits, " << delta_->depot_hits
-      << " depot hits, " << delta_->steals() << " steals (same core " << delta_->same_core
-      << ", same cache " << delta_->same_cache << ", same node " << delta_->same_node
-      << ", other node " << delta_->remote_node << "), " << delta_->misses << " misses\n";
+  WriteDelta(*delta_, out);
 }
 
 void BenchReport::WriteJson(std::ostream& out) const {
@@ -210,7 +212,11 @@ void BenchReport::WriteJson(std::ostream& out) const {
   json.Field("returned", returned_);
   json.Field("not_returned", leased_ - returned_);
   json.EndObject();
-  DeltaFields(delta_, json);
+  if (delta_) {
+    WriteDelta(*delta_, json);
+  } else {
+    json.Null("server_delta");
+  }
   json.EndObject();
 }
 

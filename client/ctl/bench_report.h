@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "client/ctl/commands.h"
+#include "client/ctl/json_writer.h"
 #include "client/ctl/load.h"
 #include "pool/base/log_histogram.h"
 
@@ -39,6 +40,12 @@ struct ServerDelta {
 };
 [[nodiscard]] ServerDelta DeltaOf(const v1::GetPoolStatsResponse& before,
                                   const v1::GetPoolStatsResponse& after);
+// As one line, and as the field "server_delta".
+void WriteDelta(const ServerDelta& delta, std::ostream& out);
+void WriteDelta(const ServerDelta& delta, JsonWriter& json);
+
+// With so many digits behind the point.
+[[nodiscard]] std::string Decimal(double number, int digits);
 
 class BenchReport {
  public:

@@ -86,6 +86,7 @@ class CommandLine {
     AddOnlookerCommands(set_);
     AddBufferCommands(set_);
     AddServerCommands(set_);
+    AddBenchCommands(set_);
     AddPoolCommands(set_);
     AddShellCommands();
   }

@@ -22,10 +22,12 @@ struct CommandSet {
   CommandSet(const CommandSet&) = delete;
   CommandSet& operator=(const CommandSet&) = delete;
 
-  // A command without commands of its own. `go` is what it does.
+  // A command. `go` is what it does, unless one of its own commands was asked for.
   CLI::App* Add(CLI::App& parent, const char* name, const char* what, Run go) {
     CLI::App* command = parent.add_subcommand(name, what);
-    command->callback([this, go = std::move(go)] { run = go; });
+    command->callback([this, command, go = std::move(go)] {
+      if (command->get_subcommands().empty()) run = go;
+    });
     return command;
   }
 
@@ -59,6 +61,7 @@ void AddLeaseCommands(CommandSet& set);     // lease, session, return, renew
 void AddOnlookerCommands(CommandSet& set);  // grant, grants, check-fence, revoke
 void AddPoolCommands(CommandSet& set);      // pool, handles, handle, watch, top
 void AddBufferCommands(CommandSet& set);    // read, write
-void AddServerCommands(CommandSet& set);    // pools, probe, state, bench
+void AddServerCommands(CommandSet& set);    // pools, probe, state
+void AddBenchCommands(CommandSet& set);     // bench
 
 }  // namespace objpool::client

@@ -156,6 +156,8 @@ struct StateOptions {
 // the path: its output and exit code are this command's.
 [[nodiscard]] Exit RunState(const StateOptions& options, const Target& target, Console& console);
 
+enum class HoldDistribution : uint8_t { kFixed, kUniform, kExponential };
+
 struct BenchOptions {
   std::string pool;               // Default: empty, the pool of most capacity.
   Milliseconds duration{10'000};  // of the measured part
@@ -165,16 +167,20 @@ struct BenchOptions {
   uint32_t clients = 8;      // Range: 1 .. kMaxBenchClients.
   uint32_t batch = 1;        // Range: 1 .. kMaxBatch.
   Milliseconds hold{0};
-  Milliseconds ttl{0};  // Default: 0, the pool's own.
+  Milliseconds ttl{0};    // Default: 0, the pool's own.
+  bool progress = false;  // a line each second, also where there is no terminal
   // Cycles to begin in a second, whether or not the answers have come; unless 0. Then `clients` and
-  // `count` do not matter.
-  double rate = 0;           // Range: 0 .. kMaxBenchRate
-  bool uniform = false;      // evenly; else at random
-  bool hold_random = false;  // exponential; else always the same
-  bool verify = false;       // check every answer
-  uint64_t seed = 0;         // of what is random; 0: another each time
+  // `count` do not matter. What follows is for it only.
+  double rate = 0;       // Range: 0 .. kMaxBenchRate
+  bool uniform = false;  // evenly; else at random
+  Milliseconds ramp{0};  // before the warm-up: in it the rate rises from nothing
+  HoldDistribution hold_distribution = HoldDistribution::kFixed;  // of that mean
+  uint32_t renews = 0;  // Within each hold. Range: 0 .. kMaxBenchRenews.
+  bool verify = false;  // check every answer
+  uint64_t seed = 0;    // of what is random; 0: another each time
 };
 inline constexpr double kMaxBenchRate = 1e6;
+inline constexpr uint32_t kMaxBenchRenews = 1000;
 inline constexpr uint32_t kMaxBenchConnections = 256;
 // Each is a thread with 90 KB of histograms.
 inline constexpr uint32_t kMaxBenchClients = 512;

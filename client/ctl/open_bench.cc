@@ -1,181 +1,98 @@
 #include "client/ctl/open_bench.h"
 
-#include <array>
-#include <charconv>
+#include <iomanip>
 #include <memory>
 #include <ostream>
 #include <random>
+#include <sstream>
 #include <string>
 
-#include "client/ctl/json_writer.h"
-#include "client/ctl/table.h"
+#include "client/ctl/open_report.h"
+#include "client/ctl/progress_line.h"
 #include "client/load/open_loop.h"
-#include "client/text.h"
 
 namespace objpool::client {
 namespace {
 
-using load::OpenLoopResult;
-
-std::string Decimal(double number, int digits) {
-  std::array<char, 400> text;  // the largest double has 309 digits before the point
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number,
-                                          std::chars_format::fixed, digits);
-  return {text.data(), end};
-}
-
-double Us(uint64_t ns) { return static_cast<double>(ns) / 1000; }
-
-constexpr std::array<double, 5> kQuantiles = {0.5, 0.9, 0.99, 0.999, 0.9999};
-
-Row LatencyRow(const char* name, const base::LogHistogram& latency) {
-  Row row = {name};
-  for (const double quantile : kQuantiles) {
-    row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.Quantile(quantile)), 1));
+load::HoldTimes HoldTimesOf(HoldDistribution distribution) {
+  switch (distribution) {
+    case HoldDistribution::kFixed:
+      return load::HoldTimes::kFixed;
+    case HoldDistribution::kUniform:
+      return load::HoldTimes::kUniform;
+    case HoldDistribution::kExponential:
+      return load::HoldTimes::kExponential;
   }
-  row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.max()), 1));
-  return row;
+  return load::HoldTimes::kFixed;
 }
 
-void LatencyField(const char* name, const base::LogHistogram& latency, JsonWriter& json) {
-  if (latency.count() == 0) return json.Null(name);
-  json.BeginObject(name);
-  json.Field("count", latency.count());
-  constexpr std::array<const char*, kQuantiles.size()> kNames = {"p50", "p90", "p99", "p99_9",
-                                                                 "p99_99"};
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    json.Field(kNames[i], Us(latency.Quantile(kQuantiles[i])));
-  }
-  json.Field("max", Us(latency.max()));
-  json.Field("mean", latency.mean() / 1000);
-  json.EndObject();
+uint64_t Ns(Milliseconds time) {
+  return static_cast<uint64_t>(std::chrono::nanoseconds(time).count());
 }
 
-double CyclesPerSecond(const OpenLoopResult& result) {
-  return result.measured_s > 0 ? static_cast<double>(result.cycles) / result.measured_s : 0;
-}
-
-struct Report {
-  const BenchOptions& options;
-  const std::string& server;
-  const OpenLoopResult& result;
-  const load::Ledger* ledger;  // null: nothing was checked
-  bool interrupted;
-};
-
-void WriteText(const Report& report, std::ostream& out) {
-  const OpenLoopResult& result = report.result;
-  out << "pool " << report.options.pool << " at " << Printable(report.server) << ": "
-      << Decimal(report.options.rate, 1) << " cycles/s wanted, "
-      << (report.options.uniform ? "evenly" : "at random") << ", on " << report.options.connections
-      << " connections, batch " << report.options.batch << ", hold "
-      << FormatDuration(report.options.hold) << '\n'
-      << result.cycles << " cycles in " << Decimal(result.measured_s, 2)
-      << " s: " << Decimal(CyclesPerSecond(result), 1) << " cycles/s"
-      << (report.interrupted ? " (interrupted)" : "") << "\n\n";
-  WriteTable(out, {{"us, from the intended start", "p50", "p90", "p99", "p99.9", "p99.99", "max"},
-                   LatencyRow("lease", result.lease_ns),
-                   LatencyRow("return", result.return_ns),
-                   LatencyRow("the load was late by", result.late_ns)});
-  out << "\nThe whole run: " << result.begun << " cycles begun, " << result.exhausted
-      << " exhausted, " << result.failed << " failed, " << result.dropped << " dropped";
-  if (result.failed != 0) out << "; first: " << result.first_failure;
-  out << '\n';
-  if (report.ledger != nullptr) {
-    out << "checked  " << report.ledger->checks() << " statements of the server, "
-        << report.ledger->violations() << " of them false\n";
-    if (report.ledger->violations() != 0) {
-      out << "VIOLATED " << report.ledger->violation() << '\n';
-    }
-  }
-  if (const std::string why = result.WhyInvalid(); !why.empty()) out << "INVALID  " << why << '\n';
-}
-
-void WriteSeconds(const OpenLoopResult& result, JsonWriter& json) {
-  json.BeginArray("seconds");
-  for (const load::OpenLoopSecond& second : result.seconds) {
-    json.BeginObject();
-    json.Field("begun", second.begun);
-    json.Field("leased", second.leased);
-    json.Field("exhausted", second.exhausted);
-    json.Field("failed", second.failed);
-    json.Field("lease_p50_us", Us(second.p50_ns));
-    json.Field("lease_p99_us", Us(second.p99_ns));
-    json.Field("lease_max_us", Us(second.max_ns));
-    json.EndObject();
-  }
-  json.EndArray();
-}
-
-void WriteJson(const Report& report, std::ostream& out) {
-  const OpenLoopResult& result = report.result;
-  JsonWriter json(out);
-  json.BeginObject();
-  json.Field("schema", "objpool.bench.open.v1");
-  json.Field("server", report.server);
-  json.Field("pool", report.options.pool);
-  json.BeginObject("options");
-  json.Field("rate", report.options.rate);
-  json.Field("arrivals", report.options.uniform ? "uniform" : "poisson");
-  json.Field("connections", report.options.connections);
-  json.Field("batch", report.options.batch);
-  json.Field("hold_ms", report.options.hold.count());
-  json.Field("hold_distribution", report.options.hold_random ? "exponential" : "fixed");
-  json.Field("ttl_ms", report.options.ttl.count());
-  json.Field("warmup_ms", report.options.warmup.count());
-  json.Field("duration_ms", report.options.duration.count());
-  json.EndObject();
-  const std::string why = result.WhyInvalid();
-  json.Field("valid", why.empty());
-  json.Field("why_invalid", why);
-  json.Field("interrupted", report.interrupted);
-  json.Field("measured_s", result.measured_s);
-  json.Field("cycles", result.cycles);
-  json.Field("cycles_per_s", CyclesPerSecond(result));
-  json.BeginObject("latency_us");
-  LatencyField("lease", result.lease_ns, json);
-  LatencyField("return", result.return_ns, json);
-  LatencyField("late", result.late_ns, json);
-  json.EndObject();
-  json.BeginObject("whole_run");
-  json.Field("begun", result.begun);
-  json.Field("exhausted", result.exhausted);
-  json.Field("failed", result.failed);
-  json.Field("dropped", result.dropped);
-  json.EndObject();
-  WriteSeconds(result, json);
-  if (report.ledger == nullptr) {
-    json.Null("verified");
-  } else {
-    json.BeginObject("verified");
-    json.Field("checks", report.ledger->checks());
-    json.Field("violations", report.ledger->violations());
-    json.Field("first_violation", report.ledger->violation());
-    json.EndObject();
-  }
-  json.EndObject();
+// The scheme that gRPC's addresses may have is none of a socket's.
+std::string AddressOf(const std::string& server) {
+  const std::string scheme = "dns:///";
+  return server.starts_with(scheme) ? server.substr(scheme.size()) : server;
 }
 
 load::OpenLoopOptions LoadOptions(const BenchOptions& options, const std::string& server,
                                   load::Ledger* ledger) {
-  const auto address = [&] {
-    const std::string scheme = "dns:///";
-    return server.starts_with(scheme) ? server.substr(scheme.size()) : server;
-  };
-  return {.address = address(),
-          .pool = options.pool,
-          .rate = options.rate,
-          .random = !options.uniform,
-          .connections = options.connections,
-          .batch = options.batch,
-          .ttl_ms = static_cast<uint64_t>(options.ttl.count()),
-          .hold = options.hold,
-          .hold_random = options.hold_random,
-          .warmup = options.warmup,
-          .duration = options.duration,
-          .seed = options.seed != 0 ? options.seed : std::random_device()(),
-          .ledger = ledger};
+  load::OpenLoopOptions load;
+  load.address = AddressOf(server);
+  load.pool = options.pool;
+  load.arrivals = {.rate = options.rate, .random = !options.uniform, .ramp_ns = Ns(options.ramp)};
+  load.connections = options.connections;
+  load.batch = options.batch;
+  load.ttl_ms = static_cast<uint64_t>(options.ttl.count());
+  load.hold = options.hold;
+  load.hold_times = HoldTimesOf(options.hold_distribution);
+  load.renews = options.renews;
+  load.warmup = options.warmup;
+  load.duration = options.duration;
+  load.seed = options.seed != 0 ? options.seed : std::random_device()();
+  load.ledger = ledger;
+  return load;
 }
+
+const char* WordOf(load::OpenLoopPhase phase) {
+  switch (phase) {
+    case load::OpenLoopPhase::kRamp:
+      return "ramp";
+    case load::OpenLoopPhase::kWarmup:
+      return "warm-up";
+    case load::OpenLoopPhase::kMeasured:
+      return "measuring";
+    case load::OpenLoopPhase::kEnd:
+      return "the end";
+  }
+  return "";
+}
+
+// Shows each second at its end.
+class OpenProgress {
+ public:
+  OpenProgress(Console& console, bool always) : line_(console, always) {}
+  ~OpenProgress() { line_.Clear(); }
+  OpenProgress(const OpenProgress&) = delete;
+  OpenProgress& operator=(const OpenProgress&) = delete;
+
+  void Show(const load::OpenLoopSecond& second) {
+    ++seconds_;
+    if (!line_.wanted()) return;
+    const auto us = [](uint64_t ns) { return Decimal(static_cast<double>(ns) / 1000, 0); };
+    std::ostringstream line;
+    line << std::setw(4) << seconds_ << " s  " << WordOf(second.phase) << "  " << second.leased
+         << " leases/s  p50 " << us(second.p50_ns) << " us  p99 " << us(second.p99_ns)
+         << " us  max " << us(second.max_ns) << " us  " << second.exhausted << " exhausted  "
+         << second.failed << " failed";
+    line_.Show(line.str());
+  }
+
+ private:
+  ProgressLine line_;
+  uint64_t seconds_ = 0;
+};
 
 // The ledger of a pool of which all handles are free; null, after saying why.
 std::unique_ptr<load::Ledger> MakeLedger(const BenchOptions& options, const v1::Pool& pool,
@@ -206,20 +123,25 @@ Exit RunOpenBench(const BenchOptions& options, const Target& target, Console& co
     if (ledger == nullptr) return Exit::kRefused;
   }
   std::string why;
-  const auto result =
-      load::RunOpenLoop(LoadOptions(options, target.server, ledger.get()), interrupted, why);
+  const auto result = [&] {
+    OpenProgress progress(console, options.progress);
+    load::OpenLoopOptions load = LoadOptions(options, target.server, ledger.get());
+    load.on_second = [&](const load::OpenLoopSecond& second) { progress.Show(second); };
+    return load::RunOpenLoop(load, interrupted, why);
+  }();
   if (result == nullptr) return Fail(console, Exit::kUnreachable, why);
+  const auto after = client.GetPoolStats(options.pool);
+  if (!after.ok()) return Fail(console, after.error, client.options());
   if (ledger != nullptr) {
-    const auto after = client.GetPoolStats(options.pool);
-    if (!after.ok()) return Fail(console, after.error, client.options());
     ledger->Reconcile(after.value.granted() - before.value.granted(),
                       after.value.returned() - before.value.returned());
   }
-  const Report report = {.options = options,
-                         .server = target.server,
-                         .result = *result,
-                         .ledger = ledger.get(),
-                         .interrupted = interrupted()};
+  const OpenReport report = {.options = options,
+                             .server = target.server,
+                             .result = *result,
+                             .ledger = ledger.get(),
+                             .delta = DeltaOf(before.value, after.value),
+                             .interrupted = interrupted()};
   if (target.json) {
     WriteJson(report, console.out);
   } else {

@@ -17,8 +17,10 @@ constexpr uint32_t kRefFence = 2;
 constexpr uint32_t kRefKey = 3;
 constexpr uint32_t kResponseResults = 1;
 constexpr uint32_t kRequestTtl = 4;   // of LeaseRequest
-constexpr uint32_t kResponseTtl = 2;  // of LeaseResponse
-constexpr uint32_t kSeconds = 1;      // of Duration
+constexpr uint32_t kResponseTtl = 2;  // of LeaseResponse and RenewResponse
+constexpr uint32_t kRenewGrants = 2;  // of RenewRequest
+constexpr uint32_t kRenewTtl = 3;
+constexpr uint32_t kSeconds = 1;  // of Duration
 constexpr uint32_t kNanos = 2;
 constexpr uint32_t kAlreadyReturned = 2;  // of ReturnResult
 
@@ -46,17 +48,37 @@ bool ReadGrant(std::string_view bytes, GrantBytes& grant) {
   return !walk.broken() && has_ref;
 }
 
+// Nothing for 0.
+void AppendTtl(uint32_t field, uint64_t ttl_ms, std::string& to) {
+  if (ttl_ms == 0) return;
+  std::string ttl;
+  AppendNumber(kSeconds, ttl_ms / 1000, ttl);
+  AppendNumber(kNanos, ttl_ms % 1000 * 1'000'000, ttl);
+  AppendBytes(field, ttl, to);
+}
+
+// A response says of so many that nothing is to be said of any. `only`: and it says nothing else.
+bool SaysNothingOf(std::string_view response, std::size_t items, bool only) {
+  std::size_t good = 0;
+  FieldWalk walk(response);
+  for (Field field; walk.Next(field);) {
+    if (field.number != kResponseResults) {
+      if (only) return false;
+      continue;
+    }
+    if (!field.bytes.empty()) return false;
+    ++good;
+  }
+  return !walk.broken() && good == items;
+}
+
 }  // namespace
 
 std::string LeaseRequestBytes(std::string_view pool, uint32_t count, uint64_t ttl_ms) {
   std::string request;
   AppendBytes(kRequestPool, pool, request);
   AppendNumber(kRequestCount, count, request);
-  if (ttl_ms == 0) return request;
-  std::string ttl;
-  AppendNumber(kSeconds, ttl_ms / 1000, ttl);
-  AppendNumber(kNanos, ttl_ms % 1000 * 1'000'000, ttl);
-  AppendBytes(kRequestTtl, ttl, request);
+  AppendTtl(kRequestTtl, ttl_ms, request);
   return request;
 }
 
@@ -105,15 +127,21 @@ void AppendReturnRequest(std::string_view pool, std::span<const GrantBytes> gran
   }
 }
 
+void AppendRenewRequest(std::string_view pool, std::span<const GrantBytes> grants, uint64_t ttl_ms,
+                        std::string& to) {
+  AppendBytes(kRequestPool, pool, to);
+  for (const GrantBytes& grant : grants) AppendBytes(kRenewGrants, grant.ref, to);
+  AppendTtl(kRenewTtl, ttl_ms, to);
+}
+
+// A result without fields has no error.
+bool SaysAllRenewed(std::string_view response, std::size_t grants) {
+  return SaysNothingOf(response, grants, false);
+}
+
+// A result without fields: no error, and not returned before.
 bool SaysAllReturned(std::string_view response, std::size_t items) {
-  std::size_t returned = 0;
-  FieldWalk walk(response);
-  for (Field field; walk.Next(field);) {
-    // A result without fields: no error, and not returned before.
-    if (field.number != kResponseResults || !field.bytes.empty()) return false;
-    ++returned;
-  }
-  return !walk.broken() && returned == items;
+  return SaysNothingOf(response, items, true);
 }
 
 }  // namespace objpool::load

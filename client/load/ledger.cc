@@ -134,6 +134,26 @@ void Ledger::Returned(std::span<const GrantBytes> grants, Answer answer, uint64_
   if (answer == Answer::kReturned) returned_ += grants.size();
 }
 
+void Ledger::Renewed(const LeaseCall& call, std::span<const GrantBytes> grants, Answer answer,
+                     uint64_t ttl_ms) {
+  if (answer == Answer::kFailed) return;
+  const bool renewed = answer == Answer::kReturned;
+  Expect(!renewed || ttl_ms_ == 0 || ttl_ms == ttl_ms_,
+         "a renewal for " + std::to_string(ttl_ms_) + " ms got " + std::to_string(ttl_ms) + " ms");
+  for (const GrantBytes& grant : grants) {
+    Entry& entry = entries_[grant.handle % capacity_];
+    const bool newest = entry.fence == grant.fence && entry.state == State::kHeld;
+    const bool runs = newest && call.answered_ns < entry.until_ns;
+    Expect(!runs || renewed,
+           Name(grant) + " is held and renewed, and the answer is " + Text(answer));
+    // It runs at least that long, and then nobody else has the handle.
+    const uint64_t until_ns = call.sent_ns + (ttl_ms * 1'000'000);
+    Expect(!renewed || newest || call.answered_ns >= until_ns,
+           Name(grant) + " is renewed after fence " + std::to_string(entry.fence) + " was leased");
+    if (newest && renewed) entry.until_ns = until_ns;
+  }
+}
+
 void Ledger::Repeated(const GrantBytes& grant, Answer answer) {
   if (answer == Answer::kFailed) return;
   Expect(answer == Answer::kAlreadyReturned || answer == Answer::kStale,

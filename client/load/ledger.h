@@ -6,6 +6,7 @@
 //   - "None free" is said only when it may be so: of the handles that were neither held nor on
 //     their way at any moment of the call, there were fewer than it wanted.
 //   - Return is right about what is held, what was returned before, and what is a stranger's.
+//   - What is held can be renewed.
 //   - TTLs are those that were asked for; handles are those of the pool.
 #pragma once
 
@@ -50,6 +51,10 @@ class Ledger {
   };
   // What was held is returned. Of one that runs no more by our clock, every answer is right.
   void Returned(std::span<const GrantBytes> grants, Answer answer, uint64_t now_ns);
+  // The answer to a Renew of all these; kReturned stands for renewed. Its call's number and count
+  // do not matter.
+  void Renewed(const LeaseCall& call, std::span<const GrantBytes> grants, Answer answer,
+               uint64_t ttl_ms);
   // The same again; or with a wrong key, while it is held.
   void Repeated(const GrantBytes& grant, Answer answer);
   void Forged(const GrantBytes& grant, Answer answer, uint64_t now_ns);

@@ -1,7 +1,7 @@
-// OpenLoop: leases, holds and returns at times that were decided before, however long the answers
-// take, so that latencies are those of a steady arrival: each is counted from when its request was
-// meant to leave (the intended start; after wrk2 and YCSB, which name the mistake of not doing so
-// coordinated omission).
+// OpenLoop: leases, holds, renews and returns at times that were decided before, however long the
+// answers take, so that latencies are those of a steady arrival: each is counted from when its
+// request was meant to leave (the intended start; after wrk2 and YCSB, which name the mistake of
+// not doing so coordinated omission).
 //
 // It knows how late it was itself: where that is not small beside what it measures, the run says
 // nothing about the server.
@@ -11,36 +11,28 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "client/load/arrivals.h"
 #include "client/load/ledger.h"
 #include "pool/base/log_histogram.h"
 
 namespace objpool::load {
 
-struct OpenLoopOptions {
-  std::string address;  // HOST:PORT
-  std::string pool;
-  double rate = 1000;  // cycles begun in a second
-  bool random = true;  // Poisson arrivals; else evenly
-  uint32_t connections = 4;
-  uint32_t batch = 1;
-  uint64_t ttl_ms = 0;  // 0: the pool's default
-  std::chrono::nanoseconds hold{0};
-  bool hold_random = false;  // exponential, of that mean
-  std::chrono::nanoseconds warmup{0};
-  std::chrono::nanoseconds duration{0};
-  uint32_t most_cycles = 20'000;  // under way at once; beyond, arrivals are dropped
-  uint64_t seed = 1;
-  Ledger* ledger = nullptr;  // checks every answer
-};
+enum class HoldTimes : uint8_t { kFixed, kUniform, kExponential };
 
-// What one second saw; of those cycles that ended in it.
+enum class OpenLoopPhase : uint8_t { kRamp, kWarmup, kMeasured, kEnd };
+
+// What one second saw.
 struct OpenLoopSecond {
+  OpenLoopPhase phase = OpenLoopPhase::kRamp;  // kMeasured: all of it
   uint64_t begun = 0;
   uint64_t leased = 0;  // calls
+  uint64_t renewed = 0;
+  uint64_t returned = 0;
   uint64_t exhausted = 0;
   uint64_t failed = 0;
   uint64_t p50_ns = 0;  // of leases, from the intended start
@@ -48,11 +40,36 @@ struct OpenLoopSecond {
   uint64_t max_ns = 0;
 };
 
+struct OpenLoopOptions {
+  std::string address;  // HOST:PORT
+  std::string pool;
+  Arrivals::Shape arrivals;
+  uint32_t connections = 4;
+  uint32_t lease_connections = 0;           // of those, for leases only; 0: all are for all
+  bool reconnects = false;                  // what the server breaks is made anew
+  std::chrono::nanoseconds break_every{0};  // then one connection with all it holds; 0: never
+  uint32_t batch = 1;
+  uint64_t ttl_ms = 0;  // 0: the pool's default
+  std::chrono::nanoseconds hold{0};
+  HoldTimes hold_times = HoldTimes::kFixed;     // of that mean
+  std::chrono::nanoseconds return_together{0};  // at the next multiple of it; 0: after the hold
+  uint32_t renews = 0;                          // within each hold, evenly
+  std::chrono::nanoseconds renew_together{0};   // instead, at each multiple of it; 0: not
+  std::chrono::nanoseconds warmup{0};           // after the ramp
+  std::chrono::nanoseconds duration{0};
+  uint32_t most_cycles = 20'000;  // under way at once; beyond, arrivals are dropped
+  uint64_t seed = 1;
+  Ledger* ledger = nullptr;  // checks every answer
+  // Is told of each second at its end. May be empty.
+  std::function<void(const OpenLoopSecond&)> on_second;
+};
+
 struct OpenLoopResult {
   // Of the measured part. Latencies in nanoseconds, from the intended start.
   base::LogHistogram lease_ns;
+  base::LogHistogram renew_ns;
   base::LogHistogram return_ns;
-  base::LogHistogram late_ns;  // of the load itself, when it made a request
+  base::LogHistogram late_ns;  // of the load itself, when it began a cycle
   uint64_t cycles = 0;
   double measured_s = 0;
   // Of the whole run.
@@ -60,6 +77,9 @@ struct OpenLoopResult {
   uint64_t exhausted = 0;
   uint64_t failed = 0;
   uint64_t dropped = 0;
+  uint64_t lost = 0;        // calls whose connection broke
+  uint64_t abandoned = 0;   // handles that broken connections held
+  uint64_t reconnects = 0;  // of what the server had broken
   std::string first_failure;
   std::vector<OpenLoopSecond> seconds;
 
@@ -68,7 +88,7 @@ struct OpenLoopResult {
 };
 
 // Runs until `stop` says so, or all is over; everything is returned in the end. Null, with `why`,
-// where there is no such server, or a connection broke.
+// where there is no such server, or a connection broke that was not to.
 using StopFlag = bool (*)();
 [[nodiscard]] std::unique_ptr<OpenLoopResult> RunOpenLoop(const OpenLoopOptions& options,
                                                           StopFlag stop, std::string& why);

@@ -26,9 +26,10 @@ namespace v1 = objpool::v1;
 constexpr uint64_t kCapacity = 64;
 constexpr int kEvery = 50;  // of so many chances for its fault it takes one
 const std::set<std::string> kFaults = {
-    "none",           "double_grant",  "fence_stays",         "fence_falls",     "denies",
-    "forgets",        "accepts_stale", "accepts_forged",      "refuses_return",  "short_ttl",
-    "no_such_handle", "too_many",      "counts_grants_twice", "counts_no_return"};
+    "none",           "double_grant",  "fence_stays",         "fence_falls",      "denies",
+    "forgets",        "accepts_stale", "accepts_forged",      "refuses_return",   "short_ttl",
+    "no_such_handle", "too_many",      "counts_grants_twice", "counts_no_return", "refuses_renew",
+    "short_renewal"};
 
 class Broken final : public v1::LeaseService::Service, public v1::PoolService::Service {
  public:
@@ -57,6 +58,19 @@ class Broken final : public v1::LeaseService::Service, public v1::PoolService::S
       const Status status = ReturnOne(item.grant(), *reply->add_results());
       if (!status.ok()) return status;
     }
+    return Status::OK;
+  }
+
+  Status Renew(ServerContext* /*context*/, const v1::RenewRequest* request,
+               v1::RenewResponse* reply) override {
+    const std::scoped_lock lock(mutex_);
+    for (const v1::GrantRef& ref : request->grants()) {
+      const bool stale = ref.fence() != holdings_[ref.handle()].fence;
+      if (stale || Strikes("refuses_renew")) return {StatusCode::FAILED_PRECONDITION, "stale"};
+      reply->add_results();
+    }
+    const int64_t seconds = request->ttl().seconds();
+    reply->mutable_ttl()->set_seconds(Strikes("short_renewal") ? seconds / 2 : seconds);
     return Status::OK;
   }
 

@@ -41,7 +41,7 @@ class OpenBenchTest(unittest.TestCase):
     def test_keeps_its_rate_and_its_books(self):
         granted = self.api.stats("ids").granted
         code, report = bench(self.server.address, "--pool=ids", "--rate=400", "--warmup=200ms",
-                             "--duration=2s", "--hold=5ms", "--hold-random", "--verify")
+                             "--duration=2s", "--hold=5ms", "--hold-dist=exp", "--verify")
         # On a machine that is busy with other things, it says so.
         self.assertEqual(code, 0 if report["valid"] else INVALID)
         self.assertEqual(report["verified"]["violations"], 0, report["verified"])
@@ -71,6 +71,46 @@ class OpenBenchTest(unittest.TestCase):
                           "--warmup=0ms", "--duration=1s", "--verify")
         self.assertEqual(report["verified"]["violations"], 0, report["verified"])
         self.assertEqual(report["whole_run"]["failed"], 0)
+
+    def test_renewals_are_made_within_the_hold(self):
+        renewed = self.server.metrics()
+        _, report = bench(self.server.address, "--pool=ids", "--rate=100", "--warmup=0ms",
+                          "--duration=1s", "--hold=100ms", "--renews=3", "--batch=2", "--verify")
+        self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+        self.assertEqual(report["whole_run"]["failed"], 0)
+        leased = report["whole_run"]["begun"] - report["whole_run"]["exhausted"]
+        # Every cycle was measured, so the measured renewals are those of all.
+        self.assertEqual(report["latency_us"]["renew"]["count"], 3 * leased)
+        self.assertEqual(self.server.metrics().sum("objpool_leases_renewed_total", pool="ids")
+                         - renewed.sum("objpool_leases_renewed_total", pool="ids"), 2 * 3 * leased)
+
+    def test_a_ramp_rises(self):
+        _, report = bench(self.server.address, "--pool=ids", "--rate=400", "--uniform",
+                          "--ramp=2s", "--warmup=0ms", "--duration=1s")
+        begun = [second["begun"] for second in report["seconds"]]
+        self.assertEqual([second["measured"] for second in report["seconds"]],
+                         [False, False, True])
+        # Of 400 in the ramp, a quarter come in its first half.
+        self.assertAlmostEqual(begun[0], 100, delta=20)
+        self.assertAlmostEqual(begun[1], 300, delta=40)
+        self.assertAlmostEqual(begun[2], 400, delta=40)
+
+    def test_uniform_holds(self):
+        _, report = bench(self.server.address, "--pool=ids", "--rate=100", "--warmup=0ms",
+                          "--duration=1s", "--hold=50ms", "--hold-dist=uniform", "--verify")
+        self.assertEqual(report["options"]["hold_distribution"], "uniform")
+        self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+
+    def test_a_line_each_second_where_it_is_asked_for(self):
+        command = [BIN_DIR / "objpoolctl", "--server", self.server.address, "bench", "--pool=ids",
+                   "--rate=100", "--warmup=1s", "--duration=1s"]
+        done = subprocess.run([*command, "--progress"], capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+        lines = done.stderr.splitlines()
+        self.assertRegex(lines[0], r"^ +1 s  warm-up  \d+ leases/s  p50 \d+ us  p99 \d+ us  max")
+        self.assertRegex(lines[1], r"^ +2 s  measuring  \d+ leases/s")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
+        self.assertEqual(done.stderr, "", "there is no terminal")
 
     def test_a_load_without_cpu_says_that_it_is_invalid(self):
         # More than anybody can send.
@@ -107,7 +147,8 @@ class BrokenServerTest(unittest.TestCase):
             try:
                 return bench(f"127.0.0.1:{int(server.stdout.readline())}", "--pool=ids",
                              "--rate=1000", "--warmup=0ms", "--duration=2s", "--hold=20ms",
-                             "--hold-random", "--ttl=30s", "--connections=2", "--verify")
+                             "--hold-dist=exp", "--renews=1", "--ttl=30s", "--connections=2",
+                             "--verify")
             finally:
                 server.kill()
 

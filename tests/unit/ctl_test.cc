@@ -164,6 +164,9 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
       {{"state", "dump"}, "FOLDER is required"},
       {{"bench", "--clients", "513"}, "--clients: Value 513 not in range 1 to 512"},
       {{"bench", "--count", "5", "--duration", "1s"}, "excludes"},
+      {{"bench", "--rate", "5", "--hold-dist", "gauss"}, "--hold-dist: gauss not in {fixed"},
+      {{"bench", "--rate", "5", "--renews", "1001"}, "--renews: Value 1001 not in range 0 to"},
+      {{"bench", "--renews", "1"}, "--renews requires --rate"},
   };
   for (const Case& wrong : cases) {
     const Ran run = RunWith(wrong.arguments);

@@ -59,6 +59,34 @@ TEST(LoadMessages, GrantsAreReturnedAsTheyWereLeased) {
   }
 }
 
+TEST(LoadMessages, GrantsAreRenewedAsTheyWereLeased) {
+  const v1::LeaseResponse response = ResponseOf(3);
+  const std::string bytes = response.SerializeAsString();
+  std::vector<GrantBytes> grants;
+  ASSERT_TRUE(ReadGrants(bytes, grants));
+  std::string request_bytes;
+  AppendRenewRequest("ids", grants, 1500, request_bytes);
+  v1::RenewRequest request;
+  ASSERT_TRUE(request.ParseFromString(request_bytes));
+  EXPECT_EQ(request.pool(), "ids");
+  ASSERT_EQ(request.grants_size(), 3);
+  EXPECT_EQ(request.grants(2).SerializeAsString(), response.grants(2).ref().SerializeAsString());
+  EXPECT_EQ(request.ttl().seconds(), 1);
+  EXPECT_EQ(request.ttl().nanos(), 500'000'000);
+}
+
+TEST(LoadMessages, OnlyARenewalOfAllIsOne) {
+  v1::RenewResponse response;
+  response.add_results();
+  response.add_results();
+  response.mutable_ttl()->set_seconds(2);
+  EXPECT_TRUE(SaysAllRenewed(response.SerializeAsString(), 2));
+  EXPECT_FALSE(SaysAllRenewed(response.SerializeAsString(), 3));
+  EXPECT_EQ(ReadTtlMs(response.SerializeAsString()), 2000u);
+  response.mutable_results(1)->mutable_error()->set_code(9);
+  EXPECT_FALSE(SaysAllRenewed(response.SerializeAsString(), 2));
+}
+
 TEST(LoadMessages, APieceOfAResponseHasNoMoreGrantsThanItHas) {
   const std::string bytes = ResponseOf(3).SerializeAsString();
   std::vector<GrantBytes> grants;

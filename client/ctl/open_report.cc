@@ -1,0 +1,178 @@
+#include "client/ctl/open_report.h"
+
+#include <array>
+#include <ostream>
+
+#include "client/ctl/json_writer.h"
+#include "client/ctl/table.h"
+#include "client/text.h"
+
+namespace objpool::client {
+namespace {
+
+using load::OpenLoopResult;
+
+double Us(uint64_t ns) { return static_cast<double>(ns) / 1000; }
+
+constexpr std::array<double, 5> kQuantiles = {0.5, 0.9, 0.99, 0.999, 0.9999};
+
+Row LatencyRow(const char* name, const base::LogHistogram& latency) {
+  Row row = {name};
+  for (const double quantile : kQuantiles) {
+    row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.Quantile(quantile)), 1));
+  }
+  row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.max()), 1));
+  return row;
+}
+
+void LatencyField(const char* name, const base::LogHistogram& latency, JsonWriter& json) {
+  if (latency.count() == 0) return json.Null(name);
+  json.BeginObject(name);
+  json.Field("count", latency.count());
+  constexpr std::array<const char*, kQuantiles.size()> kNames = {"p50", "p90", "p99", "p99_9",
+                                                                 "p99_99"};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    json.Field(kNames[i], Us(latency.Quantile(kQuantiles[i])));
+  }
+  json.Field("max", Us(latency.max()));
+  json.Field("mean", latency.mean() / 1000);
+  json.EndObject();
+}
+
+void OptionFields(const BenchOptions& options, JsonWriter& json) {
+  json.BeginObject("options");
+  json.Field("rate", options.rate);
+  json.Field("arrivals", options.uniform ? "uniform" : "poisson");
+  json.Field("connections", options.connections);
+  json.Field("batch", options.batch);
+  json.Field("hold_ms", options.hold.count());
+  json.Field("hold_distribution", NameOf(options.hold_distribution));
+  json.Field("renews", options.renews);
+  json.Field("ttl_ms", options.ttl.count());
+  json.Field("ramp_ms", options.ramp.count());
+  json.Field("warmup_ms", options.warmup.count());
+  json.Field("duration_ms", options.duration.count());
+  json.EndObject();
+}
+
+void RunFields(const OpenLoopResult& result, JsonWriter& json) {
+  json.BeginObject("whole_run");
+  json.Field("begun", result.begun);
+  json.Field("exhausted", result.exhausted);
+  json.Field("failed", result.failed);
+  json.Field("dropped", result.dropped);
+  json.EndObject();
+  json.BeginArray("seconds");
+  for (const load::OpenLoopSecond& second : result.seconds) {
+    json.BeginObject();
+    json.Field("measured", second.phase == load::OpenLoopPhase::kMeasured);
+    json.Field("begun", second.begun);
+    json.Field("leased", second.leased);
+    json.Field("renewed", second.renewed);
+    json.Field("returned", second.returned);
+    json.Field("exhausted", second.exhausted);
+    json.Field("failed", second.failed);
+    json.Field("lease_p50_us", Us(second.p50_ns));
+    json.Field("lease_p99_us", Us(second.p99_ns));
+    json.Field("lease_max_us", Us(second.max_ns));
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
+void VerifiedField(const load::Ledger* ledger, JsonWriter& json) {
+  if (ledger == nullptr) return json.Null("verified");
+  json.BeginObject("verified");
+  json.Field("checks", ledger->checks());
+  json.Field("violations", ledger->violations());
+  json.Field("first_violation", ledger->violation());
+  json.EndObject();
+}
+
+void WriteHead(const OpenReport& report, std::ostream& out) {
+  const BenchOptions& options = report.options;
+  out << "pool " << options.pool << " at " << Printable(report.server) << ": "
+      << Decimal(options.rate, 1) << " cycles/s wanted, "
+      << (options.uniform ? "evenly" : "at random") << ", on " << options.connections
+      << " connections, batch " << options.batch << ", hold " << FormatDuration(options.hold);
+  if (options.hold_distribution != HoldDistribution::kFixed) {
+    out << " (" << NameOf(options.hold_distribution) << ')';
+  }
+  if (options.renews != 0) out << ", renewed " << options.renews << " times";
+  out << '\n'
+      << report.result.cycles << " cycles in " << Decimal(report.result.measured_s, 2)
+      << " s: " << Decimal(report.cycles_per_s(), 1) << " cycles/s"
+      << (report.interrupted ? " (interrupted)" : "") << "\n\n";
+}
+
+}  // namespace
+
+const char* NameOf(HoldDistribution distribution) {
+  switch (distribution) {
+    case HoldDistribution::kFixed:
+      return "fixed";
+    case HoldDistribution::kUniform:
+      return "uniform";
+    case HoldDistribution::kExponential:
+      return "exponential";
+  }
+  return "";
+}
+
+double OpenReport::cycles_per_s() const {
+  return result.measured_s > 0 ? static_cast<double>(result.cycles) / result.measured_s : 0;
+}
+
+void WriteText(const OpenReport& report, std::ostream& out) {
+  const OpenLoopResult& result = report.result;
+  WriteHead(report, out);
+  std::vector<Row> rows = {
+      {"us, from the intended start", "p50", "p90", "p99", "p99.9", "p99.99", "max"},
+      LatencyRow("lease", result.lease_ns)};
+  if (result.renew_ns.count() != 0) rows.push_back(LatencyRow("renew", result.renew_ns));
+  rows.push_back(LatencyRow("return", result.return_ns));
+  rows.push_back(LatencyRow("the load was late by", result.late_ns));
+  WriteTable(out, rows);
+  out << "\nThe whole run: " << result.begun << " cycles begun, " << result.exhausted
+      << " exhausted, " << result.failed << " failed, " << result.dropped << " dropped";
+  if (result.failed != 0) out << "; first: " << result.first_failure;
+  out << '\n';
+  WriteDelta(report.delta, out);
+  if (report.ledger != nullptr) {
+    out << "checked  " << report.ledger->checks() << " statements of the server, "
+        << report.ledger->violations() << " of them false\n";
+    if (report.ledger->violations() != 0) {
+      out << "VIOLATED " << report.ledger->violation() << '\n';
+    }
+  }
+  if (const std::string why = result.WhyInvalid(); !why.empty()) out << "INVALID  " << why << '\n';
+}
+
+void WriteJson(const OpenReport& report, std::ostream& out) {
+  const OpenLoopResult& result = report.result;
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Field("schema", "objpool.bench.open.v1");
+  json.Field("server", report.server);
+  json.Field("pool", report.options.pool);
+  OptionFields(report.options, json);
+  const std::string why = result.WhyInvalid();
+  json.Field("valid", why.empty());
+  json.Field("why_invalid", why);
+  json.Field("interrupted", report.interrupted);
+  json.Field("measured_s", result.measured_s);
+  json.Field("cycles", result.cycles);
+  json.Field("cycles_per_s", report.cycles_per_s());
+  json.BeginObject("latency_us");
+  LatencyField("lease", result.lease_ns, json);
+  LatencyField("renew", result.renew_ns, json);
+  LatencyField("return", result.return_ns, json);
+  LatencyField("late", result.late_ns, json);
+  json.EndObject();
+  RunFields(result, json);
+  WriteDelta(report.delta, json);
+  VerifiedField(report.ledger, json);
+  json.EndObject();
+}
+
+}  // namespace objpool::client
