@@ -70,6 +70,11 @@ void AddRate(CLI::App& bench, CommandSet& set) {
       ->check(CLI::Range(0u, kMaxBenchRenews))
       ->needs("--rate");
   bench
+      .add_option("--html", set.bench.html,
+                  "With --rate: write the result as a page with curves here too")
+      ->type_name("FILE")
+      ->needs("--rate");
+  bench
       .add_flag("--verify", set.bench.verify,
                 "With --rate: check every answer; the pool must be ours alone")
       ->needs("--rate");
@@ -92,7 +97,7 @@ void AddBenchCommands(CommandSet& set) {
       Example("  objpoolctl bench --pool ports --duration 5s --clients 16\n"
               "  objpoolctl bench --count 100000 --output json > result.json\n"
               "  objpoolctl bench --rate 5000 --hold 20ms --hold-dist exp --verify\n"
-              "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4"));
+              "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4 --html result.html"));
 }
 
 }  // namespace objpool::client

@@ -150,6 +150,7 @@ struct TopOptions {
 
 struct StateOptions {
   std::string folder;
+  std::string html;     // Where a page of the result is written to. Default: empty, nowhere.
   bool verify = false;  // else dump
 };
 // What a server's state_dir holds, asked of the objpoold beside this program, else of the one on
@@ -176,6 +177,7 @@ struct BenchOptions {
   Milliseconds ramp{0};  // before the warm-up: in it the rate rises from nothing
   HoldDistribution hold_distribution = HoldDistribution::kFixed;  // of that mean
   uint32_t renews = 0;  // Within each hold. Range: 0 .. kMaxBenchRenews.
+  std::string html;     // Where a page of the result is written to. Default: empty, nowhere.
   bool verify = false;  // check every answer
   uint64_t seed = 0;    // of what is random; 0: another each time
 };

@@ -1,5 +1,8 @@
 #include "client/ctl/open_bench.h"
 
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <iomanip>
 #include <memory>
 #include <ostream>
@@ -7,9 +10,11 @@
 #include <sstream>
 #include <string>
 
+#include "client/ctl/open_page.h"
 #include "client/ctl/open_report.h"
 #include "client/ctl/progress_line.h"
 #include "client/load/open_loop.h"
+#include "client/text.h"
 
 namespace objpool::client {
 namespace {
@@ -107,11 +112,29 @@ std::unique_ptr<load::Ledger> MakeLedger(const BenchOptions& options, const v1::
                                         static_cast<uint64_t>(options.ttl.count()));
 }
 
+Exit CannotWrite(const std::string& path, Console& console) {
+  return Fail(console, Exit::kRefused,
+              "cannot write " + Printable(path) + ": " + std::strerror(errno));
+}
+
+Exit SavePage(const OpenReport& report, Console& console) {
+  const std::string& path = report.options.html;
+  if (path.empty()) return Exit::kOk;
+  std::ofstream page(path, std::ios::trunc);
+  WritePage(report, page);
+  page.close();
+  return page ? Exit::kOk : CannotWrite(path, console);
+}
+
 }  // namespace
 
 Exit RunOpenBench(const BenchOptions& options, const Target& target, Console& console,
                   bool (*interrupted)()) {
   if (target.tls) return Fail(console, Exit::kUsage, "--rate: makes no encrypted connections");
+  // Before the run, so that nobody waits for it in vain. What is there stays until then.
+  if (!options.html.empty() && !std::ofstream(options.html, std::ios::app)) {
+    return CannotWrite(options.html, console);
+  }
   const Client client(OptionsOf(target));
   const Result<v1::Pool> pool = client.GetPool(options.pool);
   if (!pool.ok()) return Fail(console, pool.error, client.options());
@@ -148,6 +171,7 @@ Exit RunOpenBench(const BenchOptions& options, const Target& target, Console& co
     WriteText(report, console.out);
   }
   if (const Exit flushed = Flush(console); flushed != Exit::kOk) return flushed;
+  if (const Exit saved = SavePage(report, console); saved != Exit::kOk) return saved;
   if (ledger != nullptr && ledger->violations() != 0) return Exit::kViolated;
   if (report.interrupted) return Exit::kInterrupted;
   if (!result->WhyInvalid().empty()) return Exit::kInvalid;

@@ -14,12 +14,10 @@ using load::OpenLoopResult;
 
 double Us(uint64_t ns) { return static_cast<double>(ns) / 1000; }
 
-constexpr std::array<double, 5> kQuantiles = {0.5, 0.9, 0.99, 0.999, 0.9999};
-
 Row LatencyRow(const char* name, const base::LogHistogram& latency) {
   Row row = {name};
-  for (const double quantile : kQuantiles) {
-    row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.Quantile(quantile)), 1));
+  for (const LatencyShare& share : kLatencyShares) {
+    row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.Quantile(share.quantile)), 1));
   }
   row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.max()), 1));
   return row;
@@ -29,38 +27,30 @@ void LatencyField(const char* name, const base::LogHistogram& latency, JsonWrite
   if (latency.count() == 0) return json.Null(name);
   json.BeginObject(name);
   json.Field("count", latency.count());
-  constexpr std::array<const char*, kQuantiles.size()> kNames = {"p50", "p90", "p99", "p99_9",
-                                                                 "p99_99"};
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    json.Field(kNames[i], Us(latency.Quantile(kQuantiles[i])));
+  for (const LatencyShare& share : kLatencyShares) {
+    json.Field(share.field, Us(latency.Quantile(share.quantile)));
   }
   json.Field("max", Us(latency.max()));
   json.Field("mean", latency.mean() / 1000);
   json.EndObject();
 }
 
-void OptionFields(const BenchOptions& options, JsonWriter& json) {
-  json.BeginObject("options");
-  json.Field("rate", options.rate);
-  json.Field("arrivals", options.uniform ? "uniform" : "poisson");
-  json.Field("connections", options.connections);
-  json.Field("batch", options.batch);
-  json.Field("hold_ms", options.hold.count());
-  json.Field("hold_distribution", NameOf(options.hold_distribution));
-  json.Field("renews", options.renews);
-  json.Field("ttl_ms", options.ttl.count());
-  json.Field("ramp_ms", options.ramp.count());
-  json.Field("warmup_ms", options.warmup.count());
-  json.Field("duration_ms", options.duration.count());
-  json.EndObject();
+// "fixed", "uniform" or "exponential".
+const char* NameOf(HoldDistribution distribution) {
+  switch (distribution) {
+    case HoldDistribution::kFixed:
+      return "fixed";
+    case HoldDistribution::kUniform:
+      return "uniform";
+    case HoldDistribution::kExponential:
+      return "exponential";
+  }
+  return "";
 }
 
 void RunFields(const OpenLoopResult& result, JsonWriter& json) {
   json.BeginObject("whole_run");
-  json.Field("begun", result.begun);
-  json.Field("exhausted", result.exhausted);
-  json.Field("failed", result.failed);
-  json.Field("dropped", result.dropped);
+  for (const auto& [name, count] : CountsOf(result)) json.Field(name, count);
   json.EndObject();
   json.BeginArray("seconds");
   for (const load::OpenLoopSecond& second : result.seconds) {
@@ -107,16 +97,25 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
 
 }  // namespace
 
-const char* NameOf(HoldDistribution distribution) {
-  switch (distribution) {
-    case HoldDistribution::kFixed:
-      return "fixed";
-    case HoldDistribution::kUniform:
-      return "uniform";
-    case HoldDistribution::kExponential:
-      return "exponential";
-  }
-  return "";
+std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions& options) {
+  return {{"rate", options.rate},
+          {"arrivals", options.uniform ? "uniform" : "poisson"},
+          {"connections", int64_t{options.connections}},
+          {"batch", int64_t{options.batch}},
+          {"hold_ms", int64_t{options.hold.count()}},
+          {"hold_distribution", NameOf(options.hold_distribution)},
+          {"renews", int64_t{options.renews}},
+          {"ttl_ms", int64_t{options.ttl.count()}},
+          {"ramp_ms", int64_t{options.ramp.count()}},
+          {"warmup_ms", int64_t{options.warmup.count()}},
+          {"duration_ms", int64_t{options.duration.count()}}};
+}
+
+std::vector<std::pair<const char*, uint64_t>> CountsOf(const load::OpenLoopResult& result) {
+  return {{"begun", result.begun},
+          {"exhausted", result.exhausted},
+          {"failed", result.failed},
+          {"dropped", result.dropped}};
 }
 
 double OpenReport::cycles_per_s() const {
@@ -155,7 +154,11 @@ void WriteJson(const OpenReport& report, std::ostream& out) {
   json.Field("schema", "objpool.bench.open.v1");
   json.Field("server", report.server);
   json.Field("pool", report.options.pool);
-  OptionFields(report.options, json);
+  json.BeginObject("options");
+  for (const auto& option : OptionValues(report.options)) {
+    std::visit([&](const auto& value) { json.Field(option.first, value); }, option.second);
+  }
+  json.EndObject();
   const std::string why = result.WhyInvalid();
   json.Field("valid", why.empty());
   json.Field("why_invalid", why);

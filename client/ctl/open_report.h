@@ -1,9 +1,13 @@
 // What `bench --rate` found, and its ways onto paper.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <iosfwd>
-#include <optional>
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "client/ctl/bench_report.h"
 #include "client/ctl/commands.h"
@@ -26,7 +30,24 @@ void WriteText(const OpenReport& report, std::ostream& out);
 // The schema "objpool.bench.open.v1", documented in the room's README.
 void WriteJson(const OpenReport& report, std::ostream& out);
 
-// "fixed", "uniform" or "exponential".
-[[nodiscard]] const char* NameOf(HoldDistribution distribution);
+// The percentiles that are told, by their names in JSON and for people.
+struct LatencyShare {
+  double quantile;
+  const char* field;
+  const char* shown;
+};
+inline constexpr std::array<LatencyShare, 5> kLatencyShares = {{{0.5, "p50", "p50"},
+                                                                {0.9, "p90", "p90"},
+                                                                {0.99, "p99", "p99"},
+                                                                {0.999, "p99_9", "p99.9"},
+                                                                {0.9999, "p99_99", "p99.99"}}};
+
+// What was asked, defaults filled in.
+using OptionValue = std::variant<std::string, double, int64_t>;
+[[nodiscard]] std::vector<std::pair<const char*, OptionValue>> OptionValues(
+    const BenchOptions& options);
+// What the whole run counted.
+[[nodiscard]] std::vector<std::pair<const char*, uint64_t>> CountsOf(
+    const load::OpenLoopResult& result);
 
 }  // namespace objpool::client
