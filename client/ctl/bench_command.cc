@@ -142,7 +142,7 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
     }
   }
   options.pool = BarePool(options.pool);
-  if (options.rate > 0) {
+  if (options.open()) {
     const InterruptScope scope;
     return RunOpenBench(options, target, console, [] { return interrupted != 0; });
   }

@@ -1,5 +1,7 @@
 // The command line of bench: how much the server can do.
 #include <map>
+#include <string>
+#include <vector>
 
 #include "client/ctl/command_set.h"
 #include "client/ctl/option_kinds.h"
@@ -30,13 +32,22 @@ void AddRun(CLI::App& bench, CommandSet& set) {
   bench.add_option("--batch", set.bench.batch, "How many handles in a call")
       ->capture_default_str()
       ->check(CLI::Range(1u, kMaxBatch));
-  AddDuration(bench, "--hold", Milliseconds(0), set.bench.hold, "From lease to return [0ms]");
-  AddDuration(bench, "--ttl", Milliseconds(1), set.bench.ttl, "Of each lease [the pool's default]");
+  AddDuration(
+      bench, "--hold", Milliseconds(0),
+      [&set](Milliseconds time) {
+        set.bench.hold = time;
+        set.bench.hold_given = true;
+      },
+      "From lease to return [0ms, or the scenario's]");
+  AddDuration(bench, "--ttl", Milliseconds(1), set.bench.ttl,
+              "Of each lease [the pool's default, or the scenario's]");
   bench.add_flag("--progress", set.bench.progress,
                  "Write a line each second also where the standard error is no terminal");
 }
 
-void AddRate(CLI::App& bench, CommandSet& set) {
+constexpr const char* kOpen = "With --rate or --scenario";
+
+void AddArrivals(CLI::App& bench, CommandSet& set) {
   bench
       .add_option("--rate", set.bench.rate,
                   "Begin so many cycles in a second, whatever the answers take, and count from "
@@ -44,11 +55,36 @@ void AddRate(CLI::App& bench, CommandSet& set) {
       ->check(CLI::Range(0.0, kMaxBenchRate))
       ->excludes("--count")
       ->excludes("--clients");
-  bench.add_flag("--uniform", set.bench.uniform, "With --rate: evenly [at random]")
-      ->needs("--rate");
+  const std::map<std::string, BenchScenario> scenarios = {
+      {"steady", BenchScenario::kSteady},
+      {"burst", BenchScenario::kBurst},
+      {"avalanche", BenchScenario::kAvalanche},
+      {"crash-clients", BenchScenario::kCrashClients},
+      {"exhaust", BenchScenario::kExhaust},
+      {"steal-heavy", BenchScenario::kStealHeavy},
+      {"thundering-renew", BenchScenario::kThunderingRenew}};
+  std::vector<std::string> names;
+  std::string shown;
+  for (const auto& [name, scenario] : scenarios) {
+    names.push_back(name);
+    shown += (shown.empty() ? "" : "|") + name;
+  }
+  bench
+      .add_option_function<std::string>(
+          "--scenario",
+          [&set, scenarios](const std::string& word) { set.bench.scenario = scenarios.at(word); },
+          "With --rate [1000]: what else happens, see below")
+      ->type_name(shown)
+      ->check(CLI::IsMember(names), "", "")
+      ->excludes("--count")
+      ->excludes("--clients");
+  bench.add_flag("--uniform", set.bench.uniform, "Arrivals come evenly [at random]")->group(kOpen);
   AddDuration(bench, "--ramp", Milliseconds(0), set.bench.ramp,
-              "With --rate: how long it rises from nothing, before the warm-up [0ms]")
-      ->needs("--rate");
+              "How long the rate rises from nothing, before the warm-up [0ms]")
+      ->group(kOpen);
+}
+
+void AddCycles(CLI::App& bench, CommandSet& set) {
   const std::map<std::string, HoldDistribution> distributions = {
       {"fixed", HoldDistribution::kFixed},
       {"uniform", HoldDistribution::kUniform},
@@ -59,26 +95,53 @@ void AddRate(CLI::App& bench, CommandSet& set) {
           [&set, distributions](const std::string& word) {
             set.bench.hold_distribution = distributions.at(word);
           },
-          "With --rate: how holds differ: not, from 0 to twice --hold, or exponentially [fixed]")
+          "How holds differ: not, from 0 to twice --hold, or exponentially [fixed]")
       ->type_name("fixed|uniform|exp")
       ->check(CLI::IsMember({"fixed", "uniform", "exp"}), "", "")
-      ->needs("--rate");
-  bench
-      .add_option("--renews", set.bench.renews,
-                  "With --rate: renew so often within each hold, evenly")
+      ->group(kOpen);
+  bench.add_option("--renews", set.bench.renews, "Renew so often within each hold, evenly")
       ->capture_default_str()
       ->check(CLI::Range(0u, kMaxBenchRenews))
-      ->needs("--rate");
-  bench
-      .add_option("--html", set.bench.html,
-                  "With --rate: write the result as a page with curves here too")
+      ->group(kOpen);
+  bench.add_flag("--verify", set.bench.verify, "Check every answer; the pool must be ours alone")
+      ->group(kOpen);
+  bench.add_option("--seed", set.bench.seed, "Of what is random [another each time]")->group(kOpen);
+  bench.add_option("--html", set.bench.html, "Write the result as a page with curves here too")
       ->type_name("FILE")
-      ->needs("--rate");
-  bench
-      .add_flag("--verify", set.bench.verify,
-                "With --rate: check every answer; the pool must be ours alone")
-      ->needs("--rate");
-  bench.add_option("--seed", set.bench.seed, "With --rate: of what is random")->needs("--rate");
+      ->group(kOpen);
+}
+
+constexpr const char* kScenarios =
+    "Scenarios:\n"
+    "  steady            nothing else\n"
+    "  burst             all arrivals of a second come in its first tenth\n"
+    "  avalanche         all that was leased within each --hold [1s] comes back at one moment;\n"
+    "                    connections that the server breaks, by a restart, are made anew\n"
+    "  crash-clients     each 500ms a connection breaks with what it holds, which has to come\n"
+    "                    back by its --ttl [2s]\n"
+    "  exhaust           twice as many handles are wanted as there are [by --hold]\n"
+    "  steal-heavy       one connection leases, the others return, and most of the pool is held\n"
+    "  thundering-renew  each second all that is held is renewed at one moment\n";
+
+// Nothing, or which option is given in vain.
+std::string WithoutArrivals(const CLI::App& bench) {
+  for (const CLI::Option* option : bench.get_options()) {
+    if (option->get_group() == kOpen && option->count() != 0) {
+      return option->get_name() + " needs --rate or --scenario";
+    }
+  }
+  return {};
+}
+
+Exit Bench(const CLI::App& bench, CommandSet& set, const Target& target, Console& console) {
+  if (!set.bench.open()) {
+    if (const std::string why = WithoutArrivals(bench); !why.empty()) {
+      return Fail(console, Exit::kUsage, why + "; see objpoolctl bench --help");
+    }
+  }
+  // Without --count a run warms up; with it, exactly so many cycles are tried.
+  if (set.bench.count != 0 && !set.warmup_given) set.bench.warmup = Milliseconds(0);
+  return RunBench(set.bench, target, console);
 }
 
 }  // namespace
@@ -87,17 +150,18 @@ void AddBenchCommands(CommandSet& set) {
   CLI::App* bench = set.Add(
       set.app, "bench", "Measure the server: each client leases, holds and returns, over and over",
       [&set](const Target& target, Console& console) {
-        // Without --count a run warms up; with it, exactly so many cycles are tried.
-        if (set.bench.count != 0 && !set.warmup_given) set.bench.warmup = Milliseconds(0);
-        return RunBench(set.bench, target, console);
+        return Bench(*set.app.get_subcommand("bench"), set, target, console);
       });
   AddRun(*bench, set);
-  AddRate(*bench, set);
+  AddArrivals(*bench, set);
+  AddCycles(*bench, set);
   bench->footer(
+      kScenarios +
       Example("  objpoolctl bench --pool ports --duration 5s --clients 16\n"
               "  objpoolctl bench --count 100000 --output json > result.json\n"
               "  objpoolctl bench --rate 5000 --hold 20ms --hold-dist exp --verify\n"
-              "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4 --html result.html"));
+              "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4 --html result.html\n"
+              "  objpoolctl bench --scenario crash-clients --verify"));
 }
 
 }  // namespace objpool::client

@@ -150,7 +150,6 @@ struct TopOptions {
 
 struct StateOptions {
   std::string folder;
-  std::string html;     // Where a page of the result is written to. Default: empty, nowhere.
   bool verify = false;  // else dump
 };
 // What a server's state_dir holds, asked of the objpoold beside this program, else of the one on
@@ -158,6 +157,16 @@ struct StateOptions {
 [[nodiscard]] Exit RunState(const StateOptions& options, const Target& target, Console& console);
 
 enum class HoldDistribution : uint8_t { kFixed, kUniform, kExponential };
+
+enum class BenchScenario : uint8_t {
+  kSteady,
+  kBurst,            // a second's arrivals come in its first tenth
+  kAvalanche,        // all that was leased within a hold comes back at once
+  kCrashClients,     // connections break with what they hold
+  kExhaust,          // more is wanted than there is
+  kStealHeavy,       // leases over some connections, returns over others
+  kThunderingRenew,  // all that is held is renewed at once
+};
 
 struct BenchOptions {
   std::string pool;               // Default: empty, the pool of most capacity.
@@ -168,15 +177,19 @@ struct BenchOptions {
   uint32_t clients = 8;      // Range: 1 .. kMaxBenchClients.
   uint32_t batch = 1;        // Range: 1 .. kMaxBatch.
   Milliseconds hold{0};
-  Milliseconds ttl{0};    // Default: 0, the pool's own.
-  bool progress = false;  // a line each second, also where there is no terminal
-  // Cycles to begin in a second, whether or not the answers have come; unless 0. Then `clients` and
-  // `count` do not matter. What follows is for it only.
+  bool hold_given = false;  // else a scenario says what it is
+  Milliseconds ttl{0};      // Default: 0, the pool's own, or the scenario's.
+  bool progress = false;    // a line each second, also where there is no terminal
+  // Whether arrivals do not wait for answers. Then `clients` and `count` do not matter; what
+  // follows is for it only.
+  [[nodiscard]] bool open() const { return rate > 0 || scenario.has_value(); }
+  // Cycles to begin in a second. 0: the scenario's.
   double rate = 0;       // Range: 0 .. kMaxBenchRate
   bool uniform = false;  // evenly; else at random
   Milliseconds ramp{0};  // before the warm-up: in it the rate rises from nothing
   HoldDistribution hold_distribution = HoldDistribution::kFixed;  // of that mean
-  uint32_t renews = 0;  // Within each hold. Range: 0 .. kMaxBenchRenews.
+  uint32_t renews = 0;                    // Within each hold. Range: 0 .. kMaxBenchRenews.
+  std::optional<BenchScenario> scenario;  // Default: none, which is kSteady with a rate.
   std::string html;     // Where a page of the result is written to. Default: empty, nowhere.
   bool verify = false;  // check every answer
   uint64_t seed = 0;    // of what is random; 0: another each time

@@ -44,13 +44,13 @@ struct Latency {
 class Page {
  public:
   Page(const OpenReport& report, std::ostream& out)
-      : report_(report), result_(report.result), out_(out) {}
+      : report_(report), result_(*report.run.result), out_(out) {}
 
   void Write() {
     out_ << "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n"
             "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
             "content=\"width=device-width, initial-scale=1\"/>\n<title>objpoolctl bench: "
-         << Escaped(report_.options.pool) << "</title>\n<style>" << kPageStyle
+         << Escaped(report_.run.options.pool) << "</title>\n<style>" << kPageStyle
          << "</style>\n</head>\n<body>\n";
     Head();
     Verdicts();
@@ -78,9 +78,9 @@ class Page {
   }
 
   void Head() {
-    out_ << "<h1>Pool " << Escaped(report_.options.pool) << " at " << Escaped(report_.server)
-         << "</h1>\n<p class=\"dim\">objpoolctl bench --rate: " << Decimal(report_.options.rate, 1)
-         << " cycles/s wanted, latencies from the intended "
+    out_ << "<h1>Pool " << Escaped(report_.run.options.pool) << " at " << Escaped(report_.server)
+         << "</h1>\n<p class=\"dim\">objpoolctl bench --rate: "
+         << Decimal(report_.run.options.rate, 1) << " cycles/s wanted, latencies from the intended "
          << "start of each call" << (report_.interrupted ? "; interrupted" : "") << "</p>\n";
   }
 
@@ -92,12 +92,13 @@ class Page {
     const std::string why = result_.WhyInvalid();
     Verdict(why.empty(), why.empty() ? "VALID" : "INVALID",
             why.empty() ? "the load kept its own schedule" : why);
-    if (report_.ledger == nullptr) return;
-    const bool good = report_.ledger->violations() == 0;
+    if (report_.run.ledger == nullptr) return;
+    const bool good = report_.run.ledger->violations() == 0;
     Verdict(good, good ? "VERIFIED" : "VIOLATED",
-            std::to_string(report_.ledger->checks()) + " statements of the server were checked, " +
-                std::to_string(report_.ledger->violations()) + " of them false" +
-                (good ? "" : ": " + report_.ledger->violation()));
+            std::to_string(report_.run.ledger->checks()) +
+                " statements of the server were checked, " +
+                std::to_string(report_.run.ledger->violations()) + " of them false" +
+                (good ? "" : ": " + report_.run.ledger->violation()));
   }
 
   void Tile(const std::string& number, const char* what) {
@@ -283,7 +284,7 @@ class Page {
 
   void Facts() {
     std::vector<Row> options = {{"option", "value"}};
-    for (const auto& [name, value] : OptionValues(report_.options)) {
+    for (const auto& [name, value] : OptionValues(report_.run.options)) {
       options.push_back({name, std::visit([](const auto& given) { return TextOf(given); }, value)});
     }
     out_ << "<h2>What was asked</h2>\n";
@@ -295,7 +296,7 @@ class Page {
     }
     Table("whole_run", rows);
     std::ostringstream delta;
-    WriteDelta(report_.delta, delta);
+    WriteDelta(report_.run.delta, delta);
     std::string line = delta.str();
     line.pop_back();
     out_ << "<p class=\"dim\">" << Escaped(line) << "</p>\n";

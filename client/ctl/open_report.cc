@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "client/ctl/json_writer.h"
+#include "client/ctl/open_scenario.h"
 #include "client/ctl/table.h"
 #include "client/text.h"
 
@@ -80,9 +81,10 @@ void VerifiedField(const load::Ledger* ledger, JsonWriter& json) {
 }
 
 void WriteHead(const OpenReport& report, std::ostream& out) {
-  const BenchOptions& options = report.options;
-  out << "pool " << options.pool << " at " << Printable(report.server) << ": "
-      << Decimal(options.rate, 1) << " cycles/s wanted, "
+  const BenchOptions& options = report.run.options;
+  out << "pool " << options.pool << " at " << Printable(report.server) << ": ";
+  if (options.scenario) out << NameOf(*options.scenario) << ", ";
+  out << Decimal(options.rate, 1) << " cycles/s wanted, "
       << (options.uniform ? "evenly" : "at random") << ", on " << options.connections
       << " connections, batch " << options.batch << ", hold " << FormatDuration(options.hold);
   if (options.hold_distribution != HoldDistribution::kFixed) {
@@ -90,7 +92,7 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
   }
   if (options.renews != 0) out << ", renewed " << options.renews << " times";
   out << '\n'
-      << report.result.cycles << " cycles in " << Decimal(report.result.measured_s, 2)
+      << report.run.result->cycles << " cycles in " << Decimal(report.run.result->measured_s, 2)
       << " s: " << Decimal(report.cycles_per_s(), 1) << " cycles/s"
       << (report.interrupted ? " (interrupted)" : "") << "\n\n";
 }
@@ -98,7 +100,8 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
 }  // namespace
 
 std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions& options) {
-  return {{"rate", options.rate},
+  return {{"scenario", NameOf(options.scenario.value_or(BenchScenario::kSteady))},
+          {"rate", options.rate},
           {"arrivals", options.uniform ? "uniform" : "poisson"},
           {"connections", int64_t{options.connections}},
           {"batch", int64_t{options.batch}},
@@ -112,18 +115,19 @@ std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions
 }
 
 std::vector<std::pair<const char*, uint64_t>> CountsOf(const load::OpenLoopResult& result) {
-  return {{"begun", result.begun},
-          {"exhausted", result.exhausted},
-          {"failed", result.failed},
-          {"dropped", result.dropped}};
+  return {
+      {"begun", result.begun},           {"exhausted", result.exhausted}, {"failed", result.failed},
+      {"dropped", result.dropped},       {"lost", result.lost},           {"breaks", result.breaks},
+      {"reconnects", result.reconnects}, {"abandoned", result.abandoned}};
 }
 
 double OpenReport::cycles_per_s() const {
+  const OpenLoopResult& result = *run.result;
   return result.measured_s > 0 ? static_cast<double>(result.cycles) / result.measured_s : 0;
 }
 
 void WriteText(const OpenReport& report, std::ostream& out) {
-  const OpenLoopResult& result = report.result;
+  const OpenLoopResult& result = *report.run.result;
   WriteHead(report, out);
   std::vector<Row> rows = {
       {"us, from the intended start", "p50", "p90", "p99", "p99.9", "p99.99", "max"},
@@ -136,26 +140,34 @@ void WriteText(const OpenReport& report, std::ostream& out) {
       << " exhausted, " << result.failed << " failed, " << result.dropped << " dropped";
   if (result.failed != 0) out << "; first: " << result.first_failure;
   out << '\n';
-  WriteDelta(report.delta, out);
-  if (report.ledger != nullptr) {
-    out << "checked  " << report.ledger->checks() << " statements of the server, "
-        << report.ledger->violations() << " of them false\n";
-    if (report.ledger->violations() != 0) {
-      out << "VIOLATED " << report.ledger->violation() << '\n';
+  if (result.breaks + result.reconnects != 0) {
+    out << "broken   " << result.breaks << " connections by the load, " << result.reconnects
+        << " by the server; " << result.lost << " calls were lost, " << result.abandoned
+        << " handles abandoned";
+    if (report.run.came_back_s)
+      out << ", back " << Decimal(*report.run.came_back_s, 2) << " s after";
+    out << '\n';
+  }
+  WriteDelta(report.run.delta, out);
+  if (report.run.ledger != nullptr) {
+    out << "checked  " << report.run.ledger->checks() << " statements of the server, "
+        << report.run.ledger->violations() << " of them false\n";
+    if (report.run.ledger->violations() != 0) {
+      out << "VIOLATED " << report.run.ledger->violation() << '\n';
     }
   }
   if (const std::string why = result.WhyInvalid(); !why.empty()) out << "INVALID  " << why << '\n';
 }
 
 void WriteJson(const OpenReport& report, std::ostream& out) {
-  const OpenLoopResult& result = report.result;
+  const OpenLoopResult& result = *report.run.result;
   JsonWriter json(out);
   json.BeginObject();
   json.Field("schema", "objpool.bench.open.v1");
   json.Field("server", report.server);
-  json.Field("pool", report.options.pool);
+  json.Field("pool", report.run.options.pool);
   json.BeginObject("options");
-  for (const auto& option : OptionValues(report.options)) {
+  for (const auto& option : OptionValues(report.run.options)) {
     std::visit([&](const auto& value) { json.Field(option.first, value); }, option.second);
   }
   json.EndObject();
@@ -173,8 +185,13 @@ void WriteJson(const OpenReport& report, std::ostream& out) {
   LatencyField("late", result.late_ns, json);
   json.EndObject();
   RunFields(result, json);
-  WriteDelta(report.delta, json);
-  VerifiedField(report.ledger, json);
+  if (report.run.came_back_s) {
+    json.Field("came_back_s", *report.run.came_back_s);
+  } else {
+    json.Null("came_back_s");
+  }
+  WriteDelta(report.run.delta, json);
+  VerifiedField(report.run.ledger.get(), json);
   json.EndObject();
 }
 

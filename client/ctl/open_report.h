@@ -9,18 +9,13 @@
 #include <variant>
 #include <vector>
 
-#include "client/ctl/bench_report.h"
-#include "client/ctl/commands.h"
-#include "client/load/open_loop.h"
+#include "client/ctl/open_run.h"
 
 namespace objpool::client {
 
 struct OpenReport {
-  const BenchOptions& options;
+  const OpenRun& run;
   const std::string& server;
-  const load::OpenLoopResult& result;
-  const load::Ledger* ledger;  // null: nothing was checked
-  ServerDelta delta;
   bool interrupted;
 
   [[nodiscard]] double cycles_per_s() const;

@@ -167,6 +167,10 @@ void Ledger::Forged(const GrantBytes& grant, Answer answer, uint64_t now_ns) {
          Name(grant) + " is returned with a wrong key, and the answer is " + Text(answer));
 }
 
+void Ledger::StillLeased(uint64_t handles) {
+  Expect(handles == 0, std::to_string(handles) + " handles are leased still, after their time");
+}
+
 void Ledger::Reconcile(uint64_t granted, uint64_t returned) {
   const auto within = [this](uint64_t told, uint64_t counted) {
     return told >= counted && told <= counted + unknown_;

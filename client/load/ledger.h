@@ -59,6 +59,8 @@ class Ledger {
   void Repeated(const GrantBytes& grant, Answer answer);
   void Forged(const GrantBytes& grant, Answer answer, uint64_t now_ns);
 
+  // So many are leased still, when the time of all grants is over.
+  void StillLeased(uint64_t handles);
   // What the server says that it has granted, and was returned to it, since the beginning.
   void Reconcile(uint64_t granted, uint64_t returned);
 

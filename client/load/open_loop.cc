@@ -47,7 +47,6 @@ class Loop {
   OpenCycles cycles_{options_, result_, wires_, times_};
   uint64_t second_ends_ns_ = 0;
   uint64_t crash_at_ns_ = UINT64_MAX;
-  uint32_t crashes_ = 0;
 };
 
 void Loop::Schedule() {
@@ -61,7 +60,7 @@ void Loop::Schedule() {
 
 void Loop::CrashWhatIsDue() {
   if (wires_.now_ns() < crash_at_ns_) return;
-  cycles_.Crash(crashes_++ % wires_.count());
+  cycles_.Crash(static_cast<uint32_t>(result_.breaks++ % wires_.count()));
   crash_at_ns_ += Count(options_.break_every);
 }
 

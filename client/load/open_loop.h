@@ -78,6 +78,7 @@ struct OpenLoopResult {
   uint64_t failed = 0;
   uint64_t dropped = 0;
   uint64_t lost = 0;        // calls whose connection broke
+  uint64_t breaks = 0;      // of connections, by the load
   uint64_t abandoned = 0;   // handles that broken connections held
   uint64_t reconnects = 0;  // of what the server had broken
   std::string first_failure;
