@@ -10,6 +10,7 @@
 
 #include "client/ctl/bench_report.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/find_max.h"
 #include "client/ctl/load.h"
 #include "client/ctl/open_bench.h"
 #include "client/ctl/progress_line.h"
@@ -144,7 +145,8 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
   options.pool = BarePool(options.pool);
   if (options.open()) {
     const InterruptScope scope;
-    return RunOpenBench(options, target, console, [] { return interrupted != 0; });
+    const auto run = options.find_max_us > 0 ? RunFindMax : RunOpenBench;
+    return run(options, target, console, [] { return interrupted != 0; });
   }
   // Connects them all, so that nobody measures a handshake.
   for (const Client& client : connections) {

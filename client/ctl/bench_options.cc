@@ -12,7 +12,13 @@ namespace {
 void AddRun(CLI::App& bench, CommandSet& set) {
   bench.add_option("--pool", set.bench.pool, "Where from [the pool of most capacity]")
       ->check(CheckPool, "", "");
-  AddDuration(bench, "--duration", Milliseconds(1), set.bench.duration, "How long [10s]");
+  AddDuration(
+      bench, "--duration", Milliseconds(1),
+      [&set](Milliseconds time) {
+        set.bench.duration = time;
+        set.duration_given = true;
+      },
+      "How long [10s; of each trial of --find-max 2s]");
   bench.add_option("--count", set.bench.count, "How many cycles to try, instead of --duration")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40))
       ->excludes("--duration");
@@ -22,7 +28,7 @@ void AddRun(CLI::App& bench, CommandSet& set) {
         set.bench.warmup = time;
         set.warmup_given = true;
       },
-      "How long before measuring [1s; with --count 0ms]");
+      "How long before measuring [1s; with --count 0ms; with --find-max 500ms]");
   bench.add_option("--connections", set.bench.connections, "How many connections")
       ->capture_default_str()
       ->check(CLI::Range(1u, kMaxBenchConnections));
@@ -45,7 +51,11 @@ void AddRun(CLI::App& bench, CommandSet& set) {
                  "Write a line each second also where the standard error is no terminal");
 }
 
-constexpr const char* kOpen = "With --rate or --scenario";
+// Of each trial of --find-max.
+constexpr Milliseconds kTrialDuration{2000};
+constexpr Milliseconds kTrialWarmup{500};
+
+constexpr const char* kOpen = "With --rate, --scenario or --find-max";
 
 void AddArrivals(CLI::App& bench, CommandSet& set) {
   bench
@@ -78,6 +88,15 @@ void AddArrivals(CLI::App& bench, CommandSet& set) {
       ->check(CLI::IsMember(names), "", "")
       ->excludes("--count")
       ->excludes("--clients");
+  bench
+      .add_option("--find-max", set.bench.find_max_us,
+                  "Find the highest rate at which leases take at most so many microseconds at p99, "
+                  "from --rate [1000] on, by short trials")
+      ->type_name("US")
+      ->check(CLI::Range(1.0, kMaxFindUs))
+      ->excludes("--count")
+      ->excludes("--clients")
+      ->excludes("--scenario");
   bench.add_flag("--uniform", set.bench.uniform, "Arrivals come evenly [at random]")->group(kOpen);
   AddDuration(bench, "--ramp", Milliseconds(0), set.bench.ramp,
               "How long the rate rises from nothing, before the warm-up [0ms]")
@@ -108,6 +127,7 @@ void AddCycles(CLI::App& bench, CommandSet& set) {
   bench.add_option("--seed", set.bench.seed, "Of what is random [another each time]")->group(kOpen);
   bench.add_option("--html", set.bench.html, "Write the result as a page with curves here too")
       ->type_name("FILE")
+      ->excludes("--find-max")
       ->group(kOpen);
 }
 
@@ -127,7 +147,7 @@ constexpr const char* kScenarios =
 std::string WithoutArrivals(const CLI::App& bench) {
   for (const CLI::Option* option : bench.get_options()) {
     if (option->get_group() == kOpen && option->count() != 0) {
-      return option->get_name() + " needs --rate or --scenario";
+      return option->get_name() + " needs --rate, --scenario or --find-max";
     }
   }
   return {};
@@ -138,6 +158,10 @@ Exit Bench(const CLI::App& bench, CommandSet& set, const Target& target, Console
     if (const std::string why = WithoutArrivals(bench); !why.empty()) {
       return Fail(console, Exit::kUsage, why + "; see objpoolctl bench --help");
     }
+  }
+  if (set.bench.find_max_us > 0) {
+    if (!set.duration_given) set.bench.duration = kTrialDuration;
+    if (!set.warmup_given) set.bench.warmup = kTrialWarmup;
   }
   // Without --count a run warms up; with it, exactly so many cycles are tried.
   if (set.bench.count != 0 && !set.warmup_given) set.bench.warmup = Milliseconds(0);
@@ -161,7 +185,8 @@ void AddBenchCommands(CommandSet& set) {
               "  objpoolctl bench --count 100000 --output json > result.json\n"
               "  objpoolctl bench --rate 5000 --hold 20ms --hold-dist exp --verify\n"
               "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4 --html result.html\n"
-              "  objpoolctl bench --scenario crash-clients --verify"));
+              "  objpoolctl bench --scenario crash-clients --verify\n"
+              "  objpoolctl bench --find-max 500 --hold 1ms"));
 }
 
 }  // namespace objpool::client

@@ -55,6 +55,7 @@ struct CommandSet {
   StateOptions state;
   BenchOptions bench;
   bool warmup_given = false;
+  bool duration_given = false;
 };
 
 void AddLeaseCommands(CommandSet& set);     // lease, session, return, renew

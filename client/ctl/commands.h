@@ -182,19 +182,22 @@ struct BenchOptions {
   bool progress = false;    // a line each second, also where there is no terminal
   // Whether arrivals do not wait for answers. Then `clients` and `count` do not matter; what
   // follows is for it only.
-  [[nodiscard]] bool open() const { return rate > 0 || scenario.has_value(); }
+  [[nodiscard]] bool open() const { return rate > 0 || scenario || find_max_us > 0; }
   // Cycles to begin in a second. 0: the scenario's.
   double rate = 0;       // Range: 0 .. kMaxBenchRate
   bool uniform = false;  // evenly; else at random
   Milliseconds ramp{0};  // before the warm-up: in it the rate rises from nothing
   HoldDistribution hold_distribution = HoldDistribution::kFixed;  // of that mean
-  uint32_t renews = 0;                    // Within each hold. Range: 0 .. kMaxBenchRenews.
+  uint32_t renews = 0;  // Within each hold. Range: 0 .. kMaxBenchRenews.
+  // Instead of one rate: the highest at which leases take at most so many microseconds at p99.
+  double find_max_us = 0;                 // Range: 0, not, or 1 .. kMaxFindUs.
   std::optional<BenchScenario> scenario;  // Default: none, which is kSteady with a rate.
   std::string html;     // Where a page of the result is written to. Default: empty, nowhere.
   bool verify = false;  // check every answer
   uint64_t seed = 0;    // of what is random; 0: another each time
 };
 inline constexpr double kMaxBenchRate = 1e6;
+inline constexpr double kMaxFindUs = 1e7;
 inline constexpr uint32_t kMaxBenchRenews = 1000;
 inline constexpr uint32_t kMaxBenchConnections = 256;
 // Each is a thread with 90 KB of histograms.

@@ -110,7 +110,7 @@ class Page {
       return leases.count() == 0 ? "-" : Decimal(Us(ns), 1) + " us";
     };
     out_ << "<div class=\"tiles\">\n";
-    Tile(Decimal(report_.cycles_per_s(), 1), "cycles/s");
+    Tile(Decimal(result_.cycles_per_s(), 1), "cycles/s");
     Tile(us(leases.Quantile(0.5)), "lease, p50");
     Tile(us(leases.Quantile(0.99)), "lease, p99");
     Tile(us(leases.Quantile(0.999)), "lease, p99.9");

@@ -93,7 +93,7 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
   if (options.renews != 0) out << ", renewed " << options.renews << " times";
   out << '\n'
       << report.run.result->cycles << " cycles in " << Decimal(report.run.result->measured_s, 2)
-      << " s: " << Decimal(report.cycles_per_s(), 1) << " cycles/s"
+      << " s: " << Decimal(report.run.result->cycles_per_s(), 1) << " cycles/s"
       << (report.interrupted ? " (interrupted)" : "") << "\n\n";
 }
 
@@ -119,11 +119,6 @@ std::vector<std::pair<const char*, uint64_t>> CountsOf(const load::OpenLoopResul
       {"begun", result.begun},           {"exhausted", result.exhausted}, {"failed", result.failed},
       {"dropped", result.dropped},       {"lost", result.lost},           {"breaks", result.breaks},
       {"reconnects", result.reconnects}, {"abandoned", result.abandoned}};
-}
-
-double OpenReport::cycles_per_s() const {
-  const OpenLoopResult& result = *run.result;
-  return result.measured_s > 0 ? static_cast<double>(result.cycles) / result.measured_s : 0;
 }
 
 void WriteText(const OpenReport& report, std::ostream& out) {
@@ -177,7 +172,7 @@ void WriteJson(const OpenReport& report, std::ostream& out) {
   json.Field("interrupted", report.interrupted);
   json.Field("measured_s", result.measured_s);
   json.Field("cycles", result.cycles);
-  json.Field("cycles_per_s", report.cycles_per_s());
+  json.Field("cycles_per_s", report.run.result->cycles_per_s());
   json.BeginObject("latency_us");
   LatencyField("lease", result.lease_ns, json);
   LatencyField("renew", result.renew_ns, json);

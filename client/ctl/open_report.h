@@ -17,8 +17,6 @@ struct OpenReport {
   const OpenRun& run;
   const std::string& server;
   bool interrupted;
-
-  [[nodiscard]] double cycles_per_s() const;
 };
 
 void WriteText(const OpenReport& report, std::ostream& out);

@@ -84,6 +84,9 @@ struct OpenLoopResult {
   std::string first_failure;
   std::vector<OpenLoopSecond> seconds;
 
+  [[nodiscard]] double cycles_per_s() const {
+    return measured_s > 0 ? static_cast<double>(cycles) / measured_s : 0;
+  }
   // Empty where the load was not the bottleneck; else why.
   [[nodiscard]] std::string WhyInvalid() const;
 };

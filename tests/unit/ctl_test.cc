@@ -166,7 +166,9 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
       {{"bench", "--count", "5", "--duration", "1s"}, "excludes"},
       {{"bench", "--rate", "5", "--hold-dist", "gauss"}, "--hold-dist: gauss not in {fixed"},
       {{"bench", "--rate", "5", "--renews", "1001"}, "--renews: Value 1001 not in range 0 to"},
-      {{"bench", "--renews", "1"}, "--renews needs --rate or --scenario"},
+      {{"bench", "--renews", "1"}, "--renews needs --rate, --scenario or --find-max"},
+      {{"bench", "--find-max", "0"}, "--find-max: Value 0 not in range 1.0"},
+      {{"bench", "--find-max", "9", "--scenario", "burst"}, "excludes"},
       {{"bench", "--scenario", "nope"}, "--scenario: nope not in {avalanche,burst"},
       {{"bench", "--scenario", "burst", "--clients", "2"}, "excludes"},
   };
