@@ -168,6 +168,26 @@ Exit Bench(const CLI::App& bench, CommandSet& set, const Target& target, Console
   return RunBench(set.bench, target, console);
 }
 
+void AddCompare(CLI::App& bench, CommandSet& set) {
+  CLI::App* compare = set.Add(bench, "compare", "Say whether the second of two results is worse",
+                              [&set](const Target& target, Console& console) {
+                                return RunCompare(set.compare, target.json, console);
+                              });
+  compare->add_option("BEFORE", set.compare.before, "What bench --rate --output json wrote")
+      ->required();
+  compare->add_option("AFTER", set.compare.after, "Likewise")->required();
+  compare->add_option("--tolerance", set.compare.tolerance, "How many percent make no difference")
+      ->type_name("PERCENT")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1000.0));
+  compare->footer(
+      "A difference is one when its 99 % interval, by bootstrap over the measured seconds, lies\n"
+      "beyond the tolerance. Exit codes: 0 not worse; 8 worse; 2 a file is no such result; 7 a\n"
+      "result says of itself that it is INVALID.\n" +
+      Example("  objpoolctl bench --rate 5000 --output json > before.json\n"
+              "  objpoolctl bench compare before.json after.json --tolerance 10"));
+}
+
 }  // namespace
 
 void AddBenchCommands(CommandSet& set) {
@@ -179,6 +199,8 @@ void AddBenchCommands(CommandSet& set) {
   AddRun(*bench, set);
   AddArrivals(*bench, set);
   AddCycles(*bench, set);
+  AddCompare(*bench, set);
+  bench->require_subcommand(0, 1);
   bench->footer(
       kScenarios +
       Example("  objpoolctl bench --pool ports --duration 5s --clients 16\n"
@@ -186,7 +208,8 @@ void AddBenchCommands(CommandSet& set) {
               "  objpoolctl bench --rate 5000 --hold 20ms --hold-dist exp --verify\n"
               "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4 --html result.html\n"
               "  objpoolctl bench --scenario crash-clients --verify\n"
-              "  objpoolctl bench --find-max 500 --hold 1ms"));
+              "  objpoolctl bench --find-max 500 --hold 1ms\n"
+              "  objpoolctl bench compare before.json after.json"));
 }
 
 }  // namespace objpool::client

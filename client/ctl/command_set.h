@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/ctl/bench_compare.h"
 #include "client/ctl/commands.h"
 
 namespace objpool::client {
@@ -54,6 +55,7 @@ struct CommandSet {
   std::string service;
   StateOptions state;
   BenchOptions bench;
+  CompareOptions compare;
   bool warmup_given = false;
   bool duration_given = false;
 };

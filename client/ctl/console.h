@@ -25,6 +25,7 @@ enum class Exit : uint8_t {
   kUnreachable = 5,  // no connection, or no answer
   kLost = 6,         // a lease was lost while it was in use
   kInvalid = 7,      // bench --rate: the load was the bottleneck
+  kWorse = 8,        // bench compare: the second result is worse
   kInterrupted = 130,
 };
 

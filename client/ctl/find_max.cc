@@ -103,6 +103,7 @@ struct Search {
 };
 
 std::string WhyNoMore(const RateSearch& rates) {
+  if (rates.Next()) return "no more was tried";
   if (!rates.worst()) return "the highest that can be tried";
   const std::string at = Decimal(*rates.worst(), 1) + " cycles/s";
   switch (rates.why()) {

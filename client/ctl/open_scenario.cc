@@ -16,6 +16,7 @@ constexpr milliseconds kPeriod{1000};  // of bursts and of renewals
 constexpr double kBurstShare = 0.1;
 constexpr milliseconds kBreakEvery{500};
 constexpr milliseconds kCrashTtl{2000};
+constexpr milliseconds kMostCrashTtl{60'000};
 constexpr milliseconds kCrashHold{100};
 constexpr milliseconds kRenewHold{3000};
 // As in OpenLoopOptions, beside those that hold a whole pool; and no more than so many in all.
@@ -103,7 +104,9 @@ std::string CompleteScenario(uint64_t capacity, BenchOptions& options) {
     case BenchScenario::kCrashClients:
       hold(0.5, kCrashHold);
       if (options.ttl.count() == 0) options.ttl = kCrashTtl;
-      return {};
+      if (options.ttl <= kMostCrashTtl) return {};
+      return "--ttl: with --scenario crash-clients its end is waited for, so it must be at most " +
+             FormatDuration(kMostCrashTtl) + "; got " + FormatDuration(options.ttl);
     case BenchScenario::kExhaust:
       return CompleteExhaust(capacity, options);
     case BenchScenario::kStealHeavy:

@@ -109,6 +109,9 @@ class ScenarioTest(unittest.TestCase):
         expired = self.server.metrics().sum("objpool_leases_expired_total", pool="ids")
         self.assertGreaterEqual(expired, report["whole_run"]["abandoned"])
         self.assertLess(report["came_back_s"], 5)
+        code, why = finish(start(self.server.address, "crash-clients", "--ttl=61s"))
+        self.assertEqual(code, 2)
+        self.assertIn("must be at most 1m; got 61s", why)
 
     def test_avalanche(self):
         report = self.run_scenario("avalanche", "--duration=3s")
