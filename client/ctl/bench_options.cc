@@ -124,6 +124,13 @@ void AddCycles(CLI::App& bench, CommandSet& set) {
       ->group(kOpen);
   bench.add_flag("--verify", set.bench.verify, "Check every answer; the pool must be ours alone")
       ->group(kOpen);
+  bench
+      .add_option("--threads", set.bench.threads,
+                  "How many threads share the arrivals and the connections")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, kMaxBenchThreads))
+      ->excludes("--verify")
+      ->group(kOpen);
   bench.add_option("--seed", set.bench.seed, "Of what is random [another each time]")->group(kOpen);
   bench.add_option("--html", set.bench.html, "Write the result as a page with curves here too")
       ->type_name("FILE")
@@ -158,6 +165,12 @@ Exit Bench(const CLI::App& bench, CommandSet& set, const Target& target, Console
     if (const std::string why = WithoutArrivals(bench); !why.empty()) {
       return Fail(console, Exit::kUsage, why + "; see objpoolctl bench --help");
     }
+  }
+  if (set.bench.threads > set.bench.connections) {
+    return Fail(console, Exit::kUsage,
+                "--threads: must be from 1 to --connections, which is " +
+                    std::to_string(set.bench.connections) + "; got " +
+                    std::to_string(set.bench.threads));
   }
   if (set.bench.find_max_us > 0) {
     if (!set.duration_given) set.bench.duration = kTrialDuration;

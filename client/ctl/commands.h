@@ -185,6 +185,7 @@ struct BenchOptions {
   [[nodiscard]] bool open() const { return rate > 0 || scenario || find_max_us > 0; }
   // Cycles to begin in a second. 0: the scenario's.
   double rate = 0;       // Range: 0 .. kMaxBenchRate
+  uint32_t threads = 1;  // Range: 1 .. kMaxBenchThreads and connections; with verify 1.
   bool uniform = false;  // evenly; else at random
   Milliseconds ramp{0};  // before the warm-up: in it the rate rises from nothing
   HoldDistribution hold_distribution = HoldDistribution::kFixed;  // of that mean
@@ -198,6 +199,7 @@ struct BenchOptions {
 };
 inline constexpr double kMaxBenchRate = 1e6;
 inline constexpr double kMaxFindUs = 1e7;
+inline constexpr uint32_t kMaxBenchThreads = 64;
 inline constexpr uint32_t kMaxBenchRenews = 1000;
 inline constexpr uint32_t kMaxBenchConnections = 256;
 // Each is a thread with 90 KB of histograms.

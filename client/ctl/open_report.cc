@@ -104,6 +104,7 @@ std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions
           {"rate", options.rate},
           {"arrivals", options.uniform ? "uniform" : "poisson"},
           {"connections", int64_t{options.connections}},
+          {"threads", int64_t{options.threads}},
           {"batch", int64_t{options.batch}},
           {"hold_ms", int64_t{options.hold.count()}},
           {"hold_distribution", NameOf(options.hold_distribution)},

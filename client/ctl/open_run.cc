@@ -49,6 +49,7 @@ load::OpenLoopOptions LoadOptions(const BenchOptions& options, const std::string
   load.address = AddressOf(server);
   load.pool = options.pool;
   load.arrivals = {.rate = options.rate, .random = !options.uniform, .ramp_ns = Ns(options.ramp)};
+  load.threads = options.threads;
   load.connections = options.connections;
   load.batch = options.batch;
   load.ttl_ms = static_cast<uint64_t>(options.ttl.count());

@@ -112,8 +112,10 @@ std::string CompleteScenario(uint64_t capacity, BenchOptions& options) {
     case BenchScenario::kStealHeavy:
       // So little is left in the slots that those of the leases are dry.
       hold(0.8, options.duration / 2);
-      if (options.connections >= 2) return {};
-      return "--connections: with --scenario steal-heavy it must be at least 2; got 1";
+      if (options.connections >= 2 * options.threads) return {};
+      return "--connections: with --scenario steal-heavy it must be at least " +
+             std::to_string(2 * options.threads) + ", two for each thread; got " +
+             std::to_string(options.connections);
     case BenchScenario::kThunderingRenew:
       hold(0.5, kRenewHold);
       return {};

@@ -11,6 +11,7 @@ class Arrivals {
  public:
   struct Shape {
     double rate = 1000;         // a second, on average
+    double first = 0;           // evenly only: so much of the first interval has passed, 0 .. 1
     bool random = true;         // each for itself (Poisson); else evenly
     uint64_t ramp_ns = 0;       // in which the rate rises from nothing, linearly
     uint64_t period_ns = 0;     // bursts: those of so long all come
@@ -19,7 +20,7 @@ class Arrivals {
 
   // From `begin_ns` on.
   Arrivals(const Shape& shape, uint64_t seed, uint64_t begin_ns)
-      : shape_(shape), numbers_(seed), begin_ns_(begin_ns) {
+      : shape_(shape), numbers_(seed), begin_ns_(begin_ns), expected_(-shape.first) {
     Advance();
   }
 
@@ -51,7 +52,7 @@ class Arrivals {
   std::mt19937_64 numbers_;
   std::uniform_real_distribution<double> share_{0, 1};
   const uint64_t begin_ns_;
-  double expected_ = 0;
+  double expected_;
   double offset_ns_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace objpool::load {
 namespace {
@@ -315,14 +316,9 @@ void OpenCycles::GiveAllBack() {
   }
 }
 
-OpenLoopSecond OpenCycles::TakeSecond() {
-  OpenLoopSecond second = second_;
-  second.p50_ns = second_ns_->Quantile(0.5);
-  second.p99_ns = second_ns_->Quantile(0.99);
-  second.max_ns = second_ns_->max();
-  second_ = {};
-  second_ns_ = std::make_unique<base::LogHistogram>();
-  return second;
+OpenLoopSecond OpenCycles::TakeSecond(std::unique_ptr<base::LogHistogram>& lease_ns) {
+  lease_ns = std::exchange(second_ns_, std::make_unique<base::LogHistogram>());
+  return std::exchange(second_, {});
 }
 
 }  // namespace objpool::load

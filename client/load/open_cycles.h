@@ -39,8 +39,9 @@ class OpenCycles final : public OpenWires::Owner {
   // Whoever leased over this connection is gone, with what it held.
   void Crash(uint32_t wire);
   [[nodiscard]] bool idle() const { return free_.size() == cycles_.size(); }
-  // What the last second saw; the next one begins.
-  [[nodiscard]] OpenLoopSecond TakeSecond();
+  // What the last second saw, without its quantiles, and the times of its leases; the next one
+  // begins.
+  [[nodiscard]] OpenLoopSecond TakeSecond(std::unique_ptr<base::LogHistogram>& lease_ns);
 
   OpenWires::Method Prepare(uint32_t number, std::string& message) override;
   void OnAnswer(uint32_t number, uint32_t wire, uint32_t status, std::string& reply) override;

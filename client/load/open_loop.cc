@@ -1,136 +1,166 @@
 #include "client/load/open_loop.h"
 
-#include <sys/prctl.h>
-
 #include <algorithm>
+#include <atomic>
+#include <deque>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "client/load/event_loop.h"
-#include "client/load/open_cycles.h"
-#include "client/load/open_wires.h"
+#include "client/load/open_worker.h"
+#include "pool/base/check.h"
 
 namespace objpool::load {
 namespace {
 
-constexpr uint64_t kSecondNs = 1'000'000'000;
-constexpr uint64_t kPatienceNs = 60 * kSecondNs;  // for answers at the end
 constexpr std::size_t kMostSeconds = 3600;
 
-uint64_t Count(std::chrono::nanoseconds time) { return static_cast<uint64_t>(time.count()); }
-
-class Loop {
+// Puts the threads' seconds together. Each is done when all have told theirs; those that some never
+// reach are done at the end.
+class SecondBoard final : public SecondTaker {
  public:
-  Loop(const OpenLoopOptions& options, OpenLoopResult& result)
-      : options_(options),
-        result_(result),
-        wires_({.address = options.address,
-                .count = options.connections,
-                .for_leases = options.lease_connections,
-                .reconnects = options.reconnects}) {}
+  SecondBoard(const OpenLoopOptions& options, std::vector<OpenLoopSecond>& done)
+      : options_(options), done_(done) {}
 
-  [[nodiscard]] bool Connect(std::string& why) { return wires_.Connect(cycles_, why); }
-  [[nodiscard]] bool Run(StopFlag stop, std::string& why);
+  void Take(std::size_t index, const OpenLoopSecond& second,
+            std::unique_ptr<base::LogHistogram> lease_ns) override {
+    const std::scoped_lock lock(mutex_);
+    while (first_ + open_.size() <= index) open_.emplace_back();
+    Open& open = open_[index - first_];
+    Add(second, open.sum);
+    if (open.lease_ns == nullptr) {
+      open.lease_ns = std::move(lease_ns);
+    } else {
+      open.lease_ns->Merge(*lease_ns);
+    }
+    ++open.told;
+    while (!open_.empty() && open_.front().told == options_.threads) Close();
+  }
+
+  void CloseAll() {
+    const std::scoped_lock lock(mutex_);
+    while (!open_.empty()) Close();
+  }
 
  private:
-  void Schedule();
-  [[nodiscard]] bool RunOut(StopFlag stop, std::string& why);
-  void CrashWhatIsDue();
-  [[nodiscard]] bool Turn(uint64_t until_ns, std::string& why);
-  void CloseSecond();
-  [[nodiscard]] OpenLoopPhase PhaseOf(uint64_t from_ns, uint64_t to_ns) const;
+  struct Open {
+    OpenLoopSecond sum;
+    std::unique_ptr<base::LogHistogram> lease_ns;
+    uint32_t told = 0;
+  };
+
+  static void Add(const OpenLoopSecond& second, OpenLoopSecond& sum) {
+    sum.phase = std::max(sum.phase, second.phase);
+    sum.begun += second.begun;
+    sum.leased += second.leased;
+    sum.renewed += second.renewed;
+    sum.returned += second.returned;
+    sum.exhausted += second.exhausted;
+    sum.failed += second.failed;
+  }
+
+  void Close() {
+    const Open& open = open_.front();
+    OpenLoopSecond second = open.sum;
+    if (open.lease_ns != nullptr) {
+      second.p50_ns = open.lease_ns->Quantile(0.5);
+      second.p99_ns = open.lease_ns->Quantile(0.99);
+      second.max_ns = open.lease_ns->max();
+    }
+    if (done_.size() < kMostSeconds) done_.push_back(second);
+    if (options_.on_second) options_.on_second(second);
+    open_.pop_front();
+    ++first_;
+  }
 
   const OpenLoopOptions& options_;
-  OpenLoopResult& result_;
-  OpenWires wires_;
-  OpenLoopTimes times_;
-  OpenCycles cycles_{options_, result_, wires_, times_};
-  uint64_t second_ends_ns_ = 0;
-  uint64_t crash_at_ns_ = UINT64_MAX;
+  std::vector<OpenLoopSecond>& done_;
+  std::mutex mutex_;
+  std::deque<Open> open_;  // from second `first_` on
+  std::size_t first_ = 0;
 };
 
-void Loop::Schedule() {
-  times_.begin_ns = wires_.now_ns();
-  times_.measure_from_ns = times_.begin_ns + options_.arrivals.ramp_ns + Count(options_.warmup);
-  times_.measure_to_ns = times_.measure_from_ns + Count(options_.duration);
-  second_ends_ns_ = times_.begin_ns + kSecondNs;
-  const uint64_t every_ns = Count(options_.break_every);
-  if (every_ns != 0) crash_at_ns_ = times_.begin_ns + every_ns;
+// What one of the threads does: together it is all.
+OpenLoopOptions ShareOf(const OpenLoopOptions& options, uint32_t thread) {
+  OpenLoopOptions share = options;
+  const uint32_t threads = options.threads;
+  share.arrivals.rate /= threads;
+  // Even ones of all threads are even together.
+  if (!options.arrivals.random) share.arrivals.first = static_cast<double>(thread) / threads;
+  share.connections = (options.connections + thread) / threads;
+  share.break_every *= threads;
+  share.most_cycles = std::max(1u, options.most_cycles / threads);
+  share.seed = options.seed + (uint64_t{2} * thread);  // each takes two
+  return share;
 }
 
-void Loop::CrashWhatIsDue() {
-  if (wires_.now_ns() < crash_at_ns_) return;
-  cycles_.Crash(static_cast<uint32_t>(result_.breaks++ % wires_.count()));
-  crash_at_ns_ += Count(options_.break_every);
+void Add(const OpenLoopResult& part, OpenLoopResult& sum) {
+  sum.lease_ns.Merge(part.lease_ns);
+  sum.renew_ns.Merge(part.renew_ns);
+  sum.return_ns.Merge(part.return_ns);
+  sum.late_ns.Merge(part.late_ns);
+  sum.measured_s = std::max(sum.measured_s, part.measured_s);
+  sum.cycles += part.cycles;
+  sum.begun += part.begun;
+  sum.exhausted += part.exhausted;
+  sum.failed += part.failed;
+  sum.dropped += part.dropped;
+  sum.lost += part.lost;
+  sum.breaks += part.breaks;
+  sum.abandoned += part.abandoned;
+  sum.reconnects += part.reconnects;
+  if (sum.first_failure.empty()) sum.first_failure = part.first_failure;
 }
 
-bool Loop::Turn(uint64_t until_ns, std::string& why) {
-  const bool runs = wires_.Turn(until_ns, why);
-  if (wires_.now_ns() >= second_ends_ns_) CloseSecond();
-  return runs;
-}
+struct Share {
+  OpenLoopOptions options;
+  std::unique_ptr<OpenWorker> worker;
+  std::string why;
+  bool done = false;
+};
 
-OpenLoopPhase Loop::PhaseOf(uint64_t from_ns, uint64_t to_ns) const {
-  if (to_ns > times_.measure_to_ns) return OpenLoopPhase::kEnd;
-  if (from_ns >= times_.measure_from_ns) return OpenLoopPhase::kMeasured;
-  return from_ns < times_.begin_ns + options_.arrivals.ramp_ns ? OpenLoopPhase::kRamp
-                                                               : OpenLoopPhase::kWarmup;
-}
-
-void Loop::CloseSecond() {
-  OpenLoopSecond second = cycles_.TakeSecond();
-  second.phase = PhaseOf(second_ends_ns_ - kSecondNs, second_ends_ns_);
-  if (result_.seconds.size() < kMostSeconds) result_.seconds.push_back(second);
-  if (options_.on_second) options_.on_second(second);
-  second_ends_ns_ += kSecondNs;
-}
-
-bool Loop::Run(StopFlag stop, std::string& why) {
-  // Timers of a microsecond, not the usual fifty.
-  (void)::prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
-  Schedule();
-  Arrivals arrivals(options_.arrivals, options_.seed, times_.begin_ns);
-  while (wires_.now_ns() < times_.measure_to_ns && !stop()) {
-    CrashWhatIsDue();
-    cycles_.DoWhatIsDue();
-    for (; arrivals.next_ns() <= wires_.now_ns() && arrivals.next_ns() < times_.measure_to_ns;
-         arrivals.Advance()) {
-      cycles_.Begin(arrivals.next_ns());
-    }
-    const uint64_t until_ns =
-        std::min({times_.measure_to_ns, arrivals.next_ns(), cycles_.next_ns(), crash_at_ns_});
-    if (!Turn(until_ns, why)) return false;
-  }
-  times_.measure_to_ns = std::min(times_.measure_to_ns, wires_.now_ns());
-  if (wires_.now_ns() > times_.measure_from_ns) {
-    result_.measured_s = static_cast<double>(times_.measure_to_ns - times_.measure_from_ns) / 1e9;
-  }
-  const bool done = RunOut(stop, why);
-  result_.reconnects = wires_.reconnects();
-  return done;
-}
-
-// What is held comes back in its time, or now where the run is stopped.
-bool Loop::RunOut(StopFlag stop, std::string& why) {
-  uint64_t give_up_ns = wires_.now_ns() + kPatienceNs;
-  while (!cycles_.idle() && wires_.now_ns() < give_up_ns) {
-    if (stop()) cycles_.GiveAllBack();
-    cycles_.DoWhatIsDue();
-    const uint64_t next_ns = cycles_.next_ns();
-    if (next_ns != UINT64_MAX) give_up_ns = std::max(give_up_ns, next_ns + kPatienceNs);
-    if (!Turn(std::min(next_ns, give_up_ns), why)) return false;
-  }
-  if (!cycles_.idle()) why = "calls did not end";
-  return cycles_.idle();
+// One in this thread, and the others in threads of their own.
+void RunAll(std::deque<Share>& shares, StopFlag stop) {
+  const uint64_t begin_ns = EventLoop::NowNs();
+  std::atomic<bool> failed{false};
+  const auto run = [&](Share& share) {
+    const auto stops = [&] { return stop() || failed.load(std::memory_order_relaxed); };
+    share.done = share.worker->Run(begin_ns, stops, share.why);
+    if (!share.done) failed.store(true, std::memory_order_relaxed);
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < shares.size(); ++i) threads.emplace_back(run, std::ref(shares[i]));
+  run(shares.front());
+  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace
 
 std::unique_ptr<OpenLoopResult> RunOpenLoop(const OpenLoopOptions& options, StopFlag stop,
                                             std::string& why) {
+  OBJPOOL_CHECK(options.threads == 1 || options.ledger == nullptr, "a ledger is for one thread");
+  OBJPOOL_CHECK(options.threads >= 1 && options.threads <= options.connections,
+                "each thread has a connection");
   auto result = std::make_unique<OpenLoopResult>();
-  Loop loop(options, *result);
-  if (!loop.Connect(why) || !loop.Run(stop, why)) return nullptr;
+  SecondBoard board(options, result->seconds);
+  std::deque<Share> shares(options.threads);
+  for (uint32_t thread = 0; thread < options.threads; ++thread) {
+    Share& share = shares[thread];
+    share.options = ShareOf(options, thread);
+    share.worker = std::make_unique<OpenWorker>(share.options, board);
+    if (!share.worker->Connect(why)) return nullptr;
+  }
+  RunAll(shares, stop);
+  board.CloseAll();
+  for (const Share& share : shares) {
+    if (!share.done) {
+      why = share.why;
+      return nullptr;
+    }
+    Add(share.worker->result(), *result);
+  }
   return result;
 }
 

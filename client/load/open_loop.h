@@ -6,7 +6,8 @@
 // It knows how late it was itself: where that is not small beside what it measures, the run says
 // nothing about the server.
 //
-// Threads: one.
+// Threads: as many as it is told to use, each with a share of the arrivals and of the connections;
+// the first is the caller's.
 #pragma once
 
 #include <chrono>
@@ -44,6 +45,7 @@ struct OpenLoopOptions {
   std::string address;  // HOST:PORT
   std::string pool;
   Arrivals::Shape arrivals;
+  uint32_t threads = 1;  // Range: 1 .. connections.
   uint32_t connections = 4;
   uint32_t lease_connections = 0;           // of those, for leases only; 0: all are for all
   bool reconnects = false;                  // what the server breaks is made anew
@@ -59,8 +61,8 @@ struct OpenLoopOptions {
   std::chrono::nanoseconds duration{0};
   uint32_t most_cycles = 20'000;  // under way at once; beyond, arrivals are dropped
   uint64_t seed = 1;
-  Ledger* ledger = nullptr;  // checks every answer
-  // Is told of each second at its end. May be empty.
+  Ledger* ledger = nullptr;  // checks every answer; for one thread only
+  // Is told of each second at its end, by any of the threads, one at a time. May be empty.
   std::function<void(const OpenLoopSecond&)> on_second;
 };
 

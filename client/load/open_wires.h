@@ -48,6 +48,8 @@ class OpenWires {
   // `owner` must outlive them.
   [[nodiscard]] bool Connect(Owner& owner, std::string& why);
 
+  // The clock is looked at: it stood still since they were connected.
+  void Wake() { now_ns_ = EventLoop::NowNs(); }
   void Ask(uint32_t number, Side side);
   // Sends what was asked, and takes what comes until then. False, with `why`, when it is over.
   [[nodiscard]] bool Turn(uint64_t until_ns, std::string& why);

@@ -90,7 +90,7 @@ class ScenarioTest(unittest.TestCase):
         self.assertGreater(delta["steals"]["total"], 100)
         code, why = finish(start(self.server.address, "steal-heavy", "--connections=1"))
         self.assertEqual(code, 2)
-        self.assertIn("--connections: with --scenario steal-heavy it must be at least 2", why)
+        self.assertIn("--connections: with --scenario steal-heavy it must be at least 2,", why)
 
     def test_thundering_renew(self):
         report = self.run_scenario("thundering-renew", "--duration=3s", "--rate=50")

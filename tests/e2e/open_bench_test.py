@@ -98,6 +98,26 @@ class OpenBenchTest(unittest.TestCase):
         self.assertAlmostEqual(begun[1], 300, delta=40)
         self.assertAlmostEqual(begun[2], 400, delta=40)
 
+    def test_threads_share_the_load(self):
+        granted = self.api.stats("ids").granted
+        _, report = bench(self.server.address, "--pool=ids", "--rate=400", "--uniform",
+                          "--threads=3", "--connections=5", "--warmup=0ms", "--duration=2s",
+                          "--hold=5ms", "--renews=1")
+        whole = report["whole_run"]
+        self.assertAlmostEqual(whole["begun"] + whole["dropped"], 800, delta=3)
+        self.assertEqual(self.api.stats("ids").granted - granted,
+                         whole["begun"] - whole["exhausted"])
+        self.assertEqual(report["options"]["threads"], 3)
+        self.assertEqual([second["measured"] for second in report["seconds"][:2]], [True, True])
+        # Every second has what all of them did in it.
+        self.assertAlmostEqual(report["seconds"][0]["begun"], 400, delta=60)
+        self.assertEqual(sum(second["begun"] for second in report["seconds"]), whole["begun"])
+        self.assertEqual(report["latency_us"]["renew"]["count"],
+                         report["latency_us"]["lease"]["count"])
+        code, why = bench(self.server.address, "--rate=1", "--threads=3", "--connections=2")
+        self.assertEqual(code, 2)
+        self.assertIn("--threads: must be from 1 to --connections, which is 2; got 3", why)
+
     def test_uniform_holds(self):
         _, report = bench(self.server.address, "--pool=ids", "--rate=100", "--warmup=0ms",
                           "--duration=1s", "--hold=50ms", "--hold-dist=uniform", "--verify")
@@ -207,7 +227,8 @@ class PageTest(unittest.TestCase):
         for chart, names in ((calls, {"leased", "returned", "renewed", "begun"}),
                              (seconds, {"p50", "p99", "max"})):
             lines = {group.find(f"{SVG}title").text: group for group in chart.iter(f"{SVG}g")}
-            self.assertEqual(set(lines), names)
+            # On a busy machine some may be exhausted too.
+            self.assertLessEqual(names, set(lines))
             for line in lines.values():
                 self.assertEqual(len(line.findall(f"{SVG}circle")), len(self.report["seconds"]))
         # The slower a second was, the higher is its dot.
@@ -239,7 +260,7 @@ class BrokenServerTest(unittest.TestCase):
                               text=True) as server:
             try:
                 return bench(f"127.0.0.1:{int(server.stdout.readline())}", "--pool=ids",
-                             "--rate=1000", "--warmup=0ms", "--duration=2s", "--hold=20ms",
+                             "--rate=1000", "--warmup=0ms", "--duration=2s", "--hold=30ms",
                              "--hold-dist=exp", "--renews=1", "--ttl=30s", "--connections=2",
                              "--verify")
             finally:

@@ -28,6 +28,18 @@ TEST(Arrivals, EvenlyIsOneEachInterval) {
   EXPECT_EQ(arrivals.next_ns(), kBeginNs + 2'000'000);
 }
 
+TEST(Arrivals, SharesOfEvenArrivalsAreEvenTogether) {
+  Arrivals whole({.rate = 1000, .random = false}, 1, kBeginNs);
+  Arrivals first({.rate = 500, .first = 0.5, .random = false}, 1, kBeginNs);
+  Arrivals second({.rate = 500, .first = 0, .random = false}, 1, kBeginNs);
+  for (int i = 0; i < 100; ++i) {
+    Arrivals& next = i % 2 == 0 ? first : second;
+    EXPECT_EQ(next.next_ns(), whole.next_ns());
+    next.Advance();
+    whole.Advance();
+  }
+}
+
 TEST(Arrivals, AtRandomTheyKeepTheirRate) {
   const uint64_t count = Between({.rate = 10'000}, 0, 10 * kSecondNs);
   // Five times the deviation of a Poisson process.
