@@ -14,7 +14,7 @@ namespace {
 constexpr double kWidth = 860;
 constexpr double kHeight = 300;
 constexpr double kLeft = 70;
-constexpr double kRight = 20;
+constexpr double kRight = 32;
 constexpr double kTop = 12;
 constexpr double kBottom = 46;
 
