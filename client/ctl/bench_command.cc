@@ -145,6 +145,7 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
   options.pool = BarePool(options.pool);
   if (options.open()) {
     const InterruptScope scope;
+    if (target.tls) return Fail(console, Exit::kUsage, "--rate: makes no encrypted connections");
     const auto run = options.find_max_us > 0 ? RunFindMax : RunOpenBench;
     return run(options, target, console, [] { return interrupted != 0; });
   }

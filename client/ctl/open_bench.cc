@@ -31,7 +31,6 @@ Exit SavePage(const OpenReport& report, Console& console) {
 
 Exit RunOpenBench(const BenchOptions& options, const Target& target, Console& console,
                   bool (*interrupted)()) {
-  if (target.tls) return Fail(console, Exit::kUsage, "--rate: makes no encrypted connections");
   // Before the run, so that nobody waits for it in vain. What is there stays until then.
   if (!options.html.empty() && !std::ofstream(options.html, std::ios::app)) {
     return CannotWrite(options.html, console);

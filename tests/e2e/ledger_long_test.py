@@ -1,4 +1,4 @@
-"""Ten million leases and returns, in batches, while Prometheus' scrapes go on: the books add up, and
+"""Ten million leases and returns, in batches, while they are scraped: the books add up, and
 no scrape ever showed a counter that went back or a handle too many."""
 
 import threading

@@ -65,7 +65,10 @@ class FrameLoadTest : public ::testing::Test {
     ASSERT_NE(load, nullptr) << why;
     ASSERT_TRUE(load->RunFor(kShort, false, why)) << why;
     EXPECT_EQ(load->tally().cycles, 0u);
-    ASSERT_TRUE(load->RunFor(kShort, true, why)) << why;
+    // On a busy machine the first cycle may take longer than that.
+    for (int i = 0; i < 100 && load->tally().cycles == 0; ++i) {
+      ASSERT_TRUE(load->RunFor(kShort, true, why)) << why;
+    }
     const uint64_t measured = load->tally().cycles;
     EXPECT_GT(measured, 0u);
     EXPECT_EQ(load->tally().cycle_ns.count(), measured);
