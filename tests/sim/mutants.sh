@@ -20,8 +20,8 @@ sources=(tests/sim/{checker,checker_answers,checker_rest,clients,disk,fibers,min
   tests/sim/{serve,sim_main,world}.cc
   pool/{mapped_memory,pool,pool_batch,pool_pop,pool_push,slot_map,topology}.cc
   server/lease/{free_handles,grant_key,handle_classes,lease_pool,lease_pool_places}.cc
-  server/lease/{lease_pool_wait,lease_table,lease_table_query,quotas,request_memory}.cc
-  server/lease/wait_queue.cc
+  server/lease/{lease_pool_wait,lease_table,lease_table_inspect,lease_table_query,quotas}.cc
+  server/lease/{request_memory,wait_queue}.cc
   server/store/{checksum,pool_file,state_dir}.cc)
 
 object_of() { echo "${1//\//_}.o"; }
