@@ -1,7 +1,7 @@
 // Heartbeat: tells the service manager that all workers make turns, where it wants to hear that.
 //
-// It is told four times as often as it asks for, and only when each worker has made a turn since the
-// last time: a worker that hangs ends the service, and its manager starts it again. Once the
+// It is told four times as often as it asks for, and only when each worker has made a turn since
+// the last time: a worker that hangs ends the service, and its manager starts it again. Once the
 // workers are about to end, it is told without looking at them, because a stop has a time limit.
 // Threads: the one that owns it.
 #pragma once
