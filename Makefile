@@ -76,6 +76,7 @@ deb: ## Build the Debian package build/objpool_VERSION_ARCHITECTURE.deb
 	cpack --config build/release/CPackConfig.cmake -B build
 
 deb-test: deb ## Install the package into a bare Debian, use it, purge it; needs root
+	deploy/apt/install.sh tools
 	tests/deploy/deb_test.sh build/objpool_*.deb
 
 clean: ## Remove everything that was built

@@ -48,25 +48,30 @@ make_root() {
   done
   mount -t proc proc "$root/proc"
   mount --rbind /dev "$root/dev"
+  mount --rbind /sys "$root/sys"
   cp "$package" "$root/objpool.deb"
 }
 
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
   ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} "$@"; }
 # Without a network but a loopback, where the package's ports are free whatever runs here.
-alone() { nsenter --net="$work/net" chroot "$root" "$@"; }
-as_user() { alone setpriv --reuid objpool --regid objpool --clear-groups "$@"; }
+alone=(nsenter "--net=$work/net" chroot "$root")
+as_user=("${alone[@]}" setpriv --reuid objpool --regid objpool --clear-groups)
+as_nobody=("${alone[@]}" setpriv --reuid nobody --regid nogroup --clear-groups)
 
 make_network() {
   touch "$work/net" && unshare --net="$work/net" true &&
     nsenter --net="$work/net" ip link set lo up
 }
 
-serve() {
-  as_user objpoold --config "$config" 2>"$work/server.log" &
+start_server() {
+  "${as_user[@]}" objpoold --config "$config" >"$work/server.log" 2>&1 &
   server=$!
+}
+
+serves() {
   local end=$((SECONDS + ready_s))
-  until as_user objpoolctl probe; do
+  until "${as_user[@]}" objpoolctl probe; do
     if ((SECONDS >= end)) || ! kill -0 "$server"; then
       cat "$work/server.log"
       return 1
@@ -76,13 +81,10 @@ serve() {
 }
 
 stop_server() {
+  local status=0
   kill -TERM "$server"
-  wait "$server"
-}
-
-lease() {
-  ref=$(as_user objpoolctl lease workers --ttl 10m | cut -f 2)
-  [[ -n $ref ]]
+  wait "$server" || status=$?
+  check "it stops cleanly" is "$status" 0
 }
 
 packaged_files() { inside dpkg-query --listfiles objpool; }
@@ -118,14 +120,18 @@ check_installed() {
 }
 
 check_service() {
-  must "it serves as the package's user" serve
-  check "objpoolctl leases" lease
+  start_server
+  must "it serves as the package's user" serves
+  local ref
+  ref=$("${as_user[@]}" objpoolctl lease workers --ttl 10m | cut -f 2) || true
+  check "objpoolctl leases" says workers/ "$ref"
   check "nobody else can read the state" \
-    fails alone setpriv --reuid nobody --regid nogroup --clear-groups ls /var/lib/objpool/state
-  check "it stops cleanly" stop_server
-  must "it starts again" serve
-  check "the grant runs on" as_user objpoolctl renew "$ref"
-  check "it stops again" stop_server
+    fails "${as_nobody[@]}" ls /var/lib/objpool/state
+  stop_server
+  start_server
+  must "it starts again" serves
+  check "the grant runs on" "${as_user[@]}" objpoolctl renew "$ref"
+  stop_server
 }
 
 check_upgrade() {
