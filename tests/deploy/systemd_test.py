@@ -163,10 +163,10 @@ class Analyzed(unittest.TestCase):
             server, ready = self.start(folder, allowed_calls(Unit(UNIT)))
             self.assertIsNone(server.poll(), "it was ended by a system call at its start")
             address, metrics = re.findall(r'"(127\.0\.0\.1:\d+)"', ready.read_text())
-            subprocess.run([program("objpoolctl"), "--server", address, "bench", "--duration", "1s"],
-                           check=True, timeout=60, stdout=subprocess.DEVNULL)
-            subprocess.run([tool("curl", "curl"), "-fsS", f"http://{metrics}/metrics"], check=True, timeout=60,
-                           stdout=subprocess.DEVNULL)
+            bench = [program("objpoolctl"), "--server", address, "bench", "--duration", "1s"]
+            subprocess.run(bench, check=True, timeout=60, stdout=subprocess.DEVNULL)
+            scrape = [tool("curl", "curl"), "-fsS", f"http://{metrics}/metrics"]
+            subprocess.run(scrape, check=True, timeout=60, stdout=subprocess.DEVNULL)
             server.terminate()
             self.assertEqual(server.wait(60), 0)
 
