@@ -51,6 +51,7 @@ export TMPDIR=$work/tmp
 
 clean_up() {
   podman rm --all --force --volumes --time 1 >/dev/null 2>&1 || true
+  podman volume rm --all --force >/dev/null 2>&1 || true
   podman image unmount --all >/dev/null 2>&1 || true
   findmnt --raw --noheadings --output TARGET | grep -F -e "$work/" -e "$store/" | sort -r |
     xargs --no-run-if-empty umount --lazy 2>/dev/null || true
@@ -228,6 +229,28 @@ check_variants() {
   check "refusing is no success" fails says "exited with 0" "$out"
 }
 
+start_pod() {
+  podman play kube --network none "$work/pod.yaml" || return 1
+  healthy_within "$ready_s" "$1" || { podman logs "$1"; return 1; }
+}
+
+# The pod of deploy/kubernetes on an engine that is no cluster.
+check_pod() {
+  local pod=objpool-0-objpoold ref
+  /usr/bin/python3 -B "$here/kube_pod.py" "$image" >"$work/pod.yaml"
+  must "runs as the pod of deploy/kubernetes" start_pod "$pod"
+  check "the pod's user is not root" is "$(status_of "$pod" Uid)" "65532 65532 65532 65532 "
+  check "the pod has no capability" is "$(status_of "$pod" CapEff)" "0000000000000000 "
+  check "the pod cannot gain privileges" is "$(status_of "$pod" NoNewPrivs)" "1 "
+  check "the pod's root is read-only" \
+    says "Read-only file system" "$(podman exec "$pod" touch /tmp/x 2>&1 || true)"
+  ref=$(ctl "$pod" lease workers --ttl 10m | cut -f2)
+  check "the pod is taken down" podman play kube --down "$work/pod.yaml"
+  must "another pod has its volume" start_pod "$pod"
+  check "it knows what was leased in the first" ctl "$pod" renew "$ref"
+  check "it is taken down too" podman play kube --down "$work/pod.yaml"
+}
+
 main() {
   ((EUID == 0)) || { echo "container_test.sh: needs root" >&2; exit 1; }
   "$repository/deploy/apt/install.sh" tools
@@ -237,6 +260,7 @@ main() {
   check_image
   check_confined
   check_variants
+  check_pod
   finish
 }
 
