@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs the Debian package into a bare Debian 12, serves and leases there as the package's user,
-# upgrades, removes and purges it, and looks for what is left.
+# upgrades, removes and purges it, and looks for what is left; then the same under a systemd that is
+# booted there (deb_systemd_test.sh).
 #
 #   tests/deploy/deb_test.sh PACKAGE.deb
 #
 # Needs root, debootstrap, and the Debian mirror that apt here is set up with. Nothing of this
-# machine changes: mounts, processes and the network are in namespaces that end with the test. There
-# is no systemd in that Debian; what the unit asks of one is in systemd_test.py.
+# machine changes: mounts, processes and the network are in namespaces that end with the test.
 #
 # shellcheck disable=SC2016,SC2317  # quoted for dpkg; functions that `check` and the trap run
 set -euo pipefail
@@ -161,6 +161,26 @@ check_end() {
     is "$(find "$root/etc/systemd" "$root/var/lib/systemd" -name '*objpool*' 2>/dev/null)" ""
 }
 
+# Its last line has the sums.
+check_under_systemd() {
+  local out status=0
+  must "apt installs systemd" \
+    inside apt-get install --yes --no-install-recommends systemd systemd-sysv procps
+  cp "$here/checks.sh" "$here/deb_systemd_test.sh" "$root/"
+  out=$("$here/boot.sh" "$root" /deb_systemd_test.sh 2>&1) || status=$?
+  if ((status == 77)); then
+    echo "skipped what needs a running systemd, which does not come up here: $out"
+    return
+  fi
+  sed '$d; s/^\(ok\|FAILED\)  */&systemd: /' <<<"$out"
+  if [[ $(tail -n 1 <<<"$out") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    passed=$((passed + BASH_REMATCH[1]))
+    failed=$((failed + BASH_REMATCH[2]))
+  else
+    check "the test under systemd comes to its end" false
+  fi
+}
+
 must "a bare Debian" make_root
 must "a network of its own" make_network
 must "apt knows packages" inside apt-get update
@@ -176,4 +196,5 @@ check_installed
 check_service
 check_upgrade
 check_end "$(packaged_files)"
+check_under_systemd
 finish
