@@ -73,6 +73,7 @@ deb: ## Build the Debian package build/objpool_VERSION_ARCHITECTURE.deb
 	deploy/apt/install.sh build package
 	cmake --preset release -DOBJPOOL_TESTS=OFF -DOBJPOOL_PACKAGE=ON
 	cmake --build --preset release --parallel $(JOBS)
+	rm -f build/objpool_*.deb
 	cpack --config build/release/CPackConfig.cmake -B build
 
 deb-test: deb ## Install the package into a bare Debian, use it, purge it; needs root

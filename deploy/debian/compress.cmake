@@ -1,5 +1,5 @@
 # Compresses what Debian wants compressed, in the folder that becomes the package. Without names
-# and times: the same texts give the same package.
+# and times, which differ from build to build.
 execute_process(
   COMMAND gzip -9 --no-name --force share/man/man1/objpoolctl.1 share/man/man8/objpoold.8
           share/doc/objpool/changelog share/doc/objpool/NEWS

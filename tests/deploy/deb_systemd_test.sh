@@ -56,6 +56,17 @@ check "and is not tried again" is "$(of Result) $(of ExecMainStatus) $(of SubSta
 sed -i '/^nonsense/d' /etc/objpool/objpoold.textproto
 check "mended, it starts" systemctl restart objpoold
 
+# The same with shorter times, and without the starts so far, of which there may be five.
+mkdir -p /run/systemd/system/objpoold.service.d
+printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\n' \
+  >/run/systemd/system/objpoold.service.d/times.conf
+systemctl daemon-reload
+systemctl reset-failed objpoold
+systemctl restart objpoold
+kill -STOP "$(of MainPID)"
+check "a server that hangs is replaced" changes NRestarts 0
+check "by one that serves" serves
+
 check "it is removed" dpkg --remove objpool
 check "a removal stops it" fails pgrep -x objpoold
 check "systemd knows it no more" is "$(of LoadState)" masked
