@@ -47,7 +47,7 @@ kill -KILL "$(of MainPID)"
 check "a server that is killed comes back" changes NRestarts 0
 check "and serves" serves
 check "with its grants" objpoolctl renew "$ref"
-objpoolctl return "$ref" >/dev/null
+check "and takes them back" objpoolctl return "$ref"
 
 echo 'nonsense: 1' >>/etc/objpool/objpoold.textproto
 check "a wrong configuration does not start" fails systemctl restart objpoold
@@ -58,7 +58,7 @@ check "mended, it starts" systemctl restart objpoold
 
 # The same with shorter times, and without the starts so far, of which there may be five.
 mkdir -p /run/systemd/system/objpoold.service.d
-printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\n' \
+printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\nTimeoutStopSec=1s\n' \
   >/run/systemd/system/objpoold.service.d/times.conf
 systemctl daemon-reload
 systemctl reset-failed objpoold
@@ -66,6 +66,10 @@ systemctl restart objpoold
 kill -STOP "$(of MainPID)"
 check "a server that hangs is replaced" changes NRestarts 0
 check "by one that serves" serves
+check "it leases" objpoolctl lease workers --ttl 3s
+check "a drain takes the time that it asked for" systemctl stop objpoold
+check "and ends well" is "$(of Result) $(of ExecMainStatus)" "success 0"
+check "it starts after that" systemctl start objpoold
 
 check "it is removed" dpkg --remove objpool
 check "a removal stops it" fails pgrep -x objpoold

@@ -104,6 +104,10 @@ class Files(unittest.TestCase):
         self.assertEqual(self.service["ProtectSystem"], "strict")
         self.assertNotIn("ReadWritePaths", self.service)
 
+    def test_it_sees_which_boot_this_is(self):
+        """/proc/sys has it; without it a crash is taken for a reboot, and nothing is leased."""
+        self.assertEqual(self.service.get("ProcSubset", "all"), "all")
+
     def test_its_user_is_the_one_that_is_made(self):
         made = re.search(r'^u (\S+) - "[^"]*" (\S+)$',
                          (DEPLOY / "systemd" / "objpool.sysusers").read_text(), re.MULTILINE)
