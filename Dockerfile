@@ -20,7 +20,7 @@ COPY client client
 ARG JOBS=
 RUN cmake --preset release -DOBJPOOL_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr \
     && cmake --build --preset release ${JOBS:+--parallel "$JOBS"} \
-    && DESTDIR=/out cmake --install build/release --strip
+    && DESTDIR=/out cmake --install build/release --strip --component programs
 COPY deploy/image deploy/image
 RUN deploy/image/runtime_packages.sh /out/usr/bin/objpoold /out/usr/bin/objpoolctl \
     > /out/runtime_packages

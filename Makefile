@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run build test verify bench bench-pool bench-rpc format format-check tidy image \
-  image-test clean
+  image-test deb deb-test clean
 # The recipes of two targets would work in the same build folder.
 .NOTPARALLEL:
 
@@ -68,6 +68,17 @@ image: ## Build the container image localhost/objpool
 
 image-test: ## Build the image without a registry and test it as a container; needs root
 	tests/deploy/container_test.sh
+
+deb: ## Build the Debian package build/objpool_VERSION_ARCHITECTURE.deb
+	deploy/apt/install.sh build package
+	cmake --preset release -DOBJPOOL_TESTS=OFF -DOBJPOOL_PACKAGE=ON
+	cmake --build --preset release --parallel $(JOBS)
+	rm -f build/objpool_*.deb
+	cpack --config build/release/CPackConfig.cmake -B build
+
+deb-test: deb ## Install the package into a bare Debian, use it, purge it; needs root
+	deploy/apt/install.sh tools
+	tests/deploy/deb_test.sh build/objpool_*.deb
 
 clean: ## Remove everything that was built
 	rm -rf build

@@ -4,6 +4,7 @@
 // Of --dump_state and --verify_state: see state_dump.h.
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -17,12 +18,16 @@
 #include <variant>
 
 #include "server/config/flags.h"
+#include "server/heartbeat.h"
+#include "server/notify_socket.h"
 #include "server/server.h"
 #include "server/state_dump.h"
 
 namespace {
 
 using objpool::server::Config;
+using objpool::server::Heartbeat;
+using objpool::server::NotifySocket;
 using objpool::server::Server;
 
 // The signals that end the server. Blocked in every thread, so that they come to the waiting one.
@@ -54,23 +59,46 @@ void Greet(const Server& server, const Config& config) {
       config.pools.front().name);
 }
 
+timespec ToTimespec(std::chrono::microseconds time) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+  const std::chrono::nanoseconds rest = time - seconds;
+  return {.tv_sec = seconds.count(), .tv_nsec = rest.count()};
+}
+
+// Waits for a signal while the heart beats and what comes about is told, and returns it.
+int WaitForSignal(Server& server, Heartbeat& heartbeat, const sigset_t& signals) {
+  constexpr std::chrono::microseconds kTellEvery = std::chrono::seconds(1);
+  const timespec patience =
+      ToTimespec(std::min(heartbeat.period().value_or(kTellEvery), kTellEvery));
+  int signal = 0;
+  do {
+    heartbeat.Tick(Heartbeat::Clock::now());
+    for (const std::string& line : server.TakeNews()) Say(line);
+    signal = sigtimedwait(&signals, nullptr, &patience);
+  } while (signal <= 0);
+  return signal;
+}
+
 // Waits for `done`, or for at most `time`. True when a signal asked for haste.
 template <typename Done>
-bool WaitOrSignal(std::chrono::milliseconds time, const sigset_t& signals, Done done) {
+bool WaitOrSignal(std::chrono::milliseconds time, Heartbeat& heartbeat, const sigset_t& signals,
+                  Done done) {
   constexpr timespec kPatience = {.tv_sec = 0, .tv_nsec = 20'000'000};
-  const auto deadline = std::chrono::steady_clock::now() + time;
-  while (!done() && std::chrono::steady_clock::now() < deadline) {
+  const auto deadline = Heartbeat::Clock::now() + time;
+  while (!done() && Heartbeat::Clock::now() < deadline) {
+    heartbeat.Tick(Heartbeat::Clock::now());
     if (sigtimedwait(&signals, nullptr, &kPatience) > 0) return true;
   }
   return false;
 }
 
 // Serves renewals and returns while grants run, then stops. A signal skips all waiting.
-bool Stop(Server& server, std::chrono::milliseconds grace, const sigset_t& signals,
-          std::string& why) {
+bool Stop(Server& server, std::chrono::milliseconds grace, Heartbeat& heartbeat,
+          const sigset_t& signals, std::string& why) {
   constexpr std::chrono::hours kLongerThanAnyStop(24);
-  const bool haste = WaitOrSignal(grace, signals, [&] { return server.ActiveGrants() == 0; });
-  if (haste) server.Hurry();
+  const auto returned = [&] { return server.ActiveGrants() == 0; };
+  if (WaitOrSignal(grace, heartbeat, signals, returned)) server.Hurry();
+  heartbeat.LetWorkersEnd();
   std::atomic<bool> stopped = false;
   bool clean = false;
   const auto stop = [&] {
@@ -84,37 +112,41 @@ bool Stop(Server& server, std::chrono::milliseconds grace, const sigset_t& signa
     server.Hurry();
     stop();  // no thread to be had
   }
-  if (WaitOrSignal(kLongerThanAnyStop, signals, [&] { return stopped.load(); })) server.Hurry();
+  const auto ended = [&] { return stopped.load(); };
+  if (WaitOrSignal(kLongerThanAnyStop, heartbeat, signals, ended)) server.Hurry();
   if (stopper.joinable()) stopper.join();
   return clean;
 }
 
-// Says what comes about until a signal comes.
-int AwaitSignal(Server& server, const sigset_t& signals) {
-  constexpr timespec kEvery = {.tv_sec = 1, .tv_nsec = 0};
-  for (;;) {
-    const int signal = sigtimedwait(&signals, nullptr, &kEvery);
-    if (signal > 0) return signal;
-    for (const std::string& line : server.TakeNews()) Say(line);
-  }
+void SayUnlessTold(bool told) {
+  if (!told) Say(std::string("cannot tell the service manager: ") + std::strerror(errno));
 }
 
 int Serve(const Config& config, const sigset_t& signals) {
   std::string why;
+  NotifySocket notify(NotifySocket::OfThisProcess(), why);
+  if (!why.empty()) Say(why);
   const auto server = Server::Start(config, why);
   if (server == nullptr) {
     Say(why);
     return 1;
   }
   Greet(*server, config);
-  const int signal = AwaitSignal(*server, signals);
+  SayUnlessTold(notify.Ready(server->Describe().front()));
+  Heartbeat heartbeat(
+      notify.watchdog(), [&] { return server->WorkerTurns(); },
+      [&] { SayUnlessTold(notify.Alive()); });
+  const int signal = WaitForSignal(*server, heartbeat, signals);
   server->Drain();
   const uint64_t held = server->ActiveGrants();
-  Say(std::string(strsignal(signal)) + ": stopping" +
-      (held == 0 ? ""
-                 : "; waiting for " + std::to_string(held) +
-                       " grants to come back; a second signal stops at once"));
-  if (!Stop(*server, config.shutdown_grace, signals, why)) {
+  const std::string waiting = held == 0 ? ""
+                                        : "; waiting for " + std::to_string(held) +
+                                              " grants to come back; a second signal stops at once";
+  Say(std::string(strsignal(signal)) + ": stopping" + waiting);
+  // Once for grants, once for calls under way, and what writing the state may take.
+  constexpr std::chrono::seconds kWriting(10);
+  SayUnlessTold(notify.Stopping("stopping" + waiting, 2 * config.shutdown_grace + kWriting));
+  if (!Stop(*server, config.shutdown_grace, heartbeat, signals, why)) {
     Say(why);
     return 1;
   }

@@ -236,6 +236,14 @@ bool Server::Stop(std::chrono::milliseconds grace, std::string& why) {
   return clean;
 }
 
+std::vector<uint64_t> Server::WorkerTurns() const {
+  std::vector<uint64_t> turns(engine_->workers());
+  for (uint32_t worker = 0; worker < turns.size(); ++worker) {
+    turns[worker] = engine_->stats(worker).turns.value();
+  }
+  return turns;
+}
+
 std::vector<std::string> Server::Describe() const {
   const uint32_t workers = engine_->workers();
   std::vector<std::string> lines;

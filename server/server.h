@@ -51,6 +51,9 @@ class Server {
   // Makes a Stop that runs wait for nothing more. Any thread.
   void Hurry() { engine_->Hurry(); }
 
+  // How many turns each worker has made.
+  [[nodiscard]] std::vector<uint64_t> WorkerTurns() const;
+
   // What serves where, and what a person should know about it: a line each.
   [[nodiscard]] std::vector<std::string> Describe() const;
   // The same of what has come about since the last call.

@@ -5,8 +5,8 @@
 # and more than 0 passed.
 #
 #   tests/run.sh          all but the tests with the label "long"
-#   tests/run.sh --long   all, on machines with NUMA nodes too, and the container image where
-#                         containers can run
+#   tests/run.sh --long   all, on machines with NUMA nodes too, the container image where containers
+#                         can run, and the Debian package where a bare Debian can be had
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
@@ -73,6 +73,17 @@ container() {
   fi
 }
 
+package() {
+  say "package"
+  if ! ((EUID == 0)) || ! deploy/apt/install.sh package tools; then
+    count "package, for want of tools or of root" 0 0 1
+  elif make deb "JOBS=$jobs" && tests/deploy/deb_test.sh build/objpool_*.deb; then
+    count package 1 0
+  else
+    count package 0 1
+  fi
+}
+
 groups=(build test)
 if $long; then groups+=(numa); fi
 deploy/apt/install.sh "${groups[@]}" || exit
@@ -85,7 +96,10 @@ if setarch -R true 2>/dev/null; then fixed_addresses=(setarch -R); fi
 build_and_test release
 build_and_test asan
 build_and_test tsan "${fixed_addresses[@]}"
-if $long; then container; fi
+if $long; then
+  container
+  package
+fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0 && passed > 0))

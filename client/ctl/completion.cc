@@ -106,7 +106,9 @@ std::string ZshCompletion(const CLI::App& app) {
          "  local -a given=(\"${(@)words[2,CURRENT-1]}\")\n"
          "  if _objpoolctl_words && [[ -n $next ]]; then compadd -- ${=next}; else _default; fi\n"
          "}\n"
-         "compdef _objpoolctl objpoolctl\n";
+         // zsh may have read this file to run it as _objpoolctl.
+         "if [[ ${funcstack[1]} == _objpoolctl ]]; then _objpoolctl \"$@\"; "
+         "else compdef _objpoolctl objpoolctl; fi\n";
 }
 
 std::string FishCompletion(const CLI::App& app) {
@@ -115,6 +117,7 @@ std::string FishCompletion(const CLI::App& app) {
       "function __objpoolctl_at\n"
       "  set -l at objpoolctl\n"
       "  for word in (commandline -opc)[2..-1]\n"
+      "    if test \"$word\" = --; return 1; end\n"
       "    if contains -- \"$at $word\"";
   for (const ParserNode& node : ParserTree(app)) {
     if (!node.path.empty()) script += " \\\n      'objpoolctl " + node.path + '\'';

@@ -37,7 +37,7 @@ std::string OptionItem(const CLI::Option& option) {
   // A path is one of whoever made the page.
   if (!option.get_default_str().empty() && option.get_default_str().front() != '/')
     item += " [" + Plain(option.get_default_str()) + ']';
-  if (!option.get_envname().empty()) item += "\nEnvironment: $" + Plain(option.get_envname());
+  if (!option.get_envname().empty()) item += "\n.br\nEnvironment: $" + Plain(option.get_envname());
   return item + '\n';
 }
 
@@ -77,6 +77,7 @@ std::string ManPage(const CLI::App& app, const std::string& version) {
             Footer(*node.app);
   }
   page += ".SH NOTES\n" + Footer(app);
+  page += ".SH SEE ALSO\n.BR objpoold (8)\n";
   return page;
 }
 

@@ -12,6 +12,7 @@
 
 #include "server/config/duration.h"
 #include "server/config/file.h"
+#include "server/config/man_page.h"
 
 namespace objpool::server {
 namespace {
@@ -30,6 +31,7 @@ struct Flags {
   std::optional<std::string> dump_state;
   std::optional<std::string> verify_state;
   std::string output = "text";
+  bool man = false;
 };
 
 // Sets `target` only where the flag is given, which the parser counts: below zero for "=false".
@@ -78,6 +80,8 @@ void Define(CLI::App& app, Flags& flags) {
       ->type_name("text|json")
       ->check(CLI::IsMember({"text", "json"}));
   app.set_version_flag("--version", "objpoold " OBJPOOL_VERSION, "Print the version and end");
+  // Hidden: for those who install.
+  app.add_flag("--man", flags.man, "Print the man page and end")->group("");
   app.footer(kFooter);
 }
 
@@ -137,6 +141,7 @@ std::variant<Config, Exit, StateCommand> ParseCommandLine(int argc, const char* 
         {"--reflection and --insecure_allow_plaintext take =true or =false, or nothing; "
          "try objpoold --help"});
   }
+  if (flags.man) return Exit{.code = 0, .out = ManPage(app, OBJPOOL_VERSION), .err = ""};
   if (flags.dump_state || flags.verify_state) {
     return StateCommand{.folder = flags.dump_state ? *flags.dump_state : *flags.verify_state,
                         .verify = flags.verify_state.has_value(),

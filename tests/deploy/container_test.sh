@@ -17,8 +17,8 @@ readonly repository=${here%/tests/deploy}
 readonly base=docker.io/library/debian:bookworm-slim
 readonly image=localhost/objpoold-test
 readonly ready_s=30  # only a bug takes so long
-passed=0
-failed=0
+# shellcheck source=tests/deploy/checks.sh
+. "$here/checks.sh"
 
 work=$(mktemp -d -t objpool-container-XXXXXX)
 readonly work
@@ -51,49 +51,13 @@ export TMPDIR=$work/tmp
 
 clean_up() {
   podman rm --all --force --volumes --time 1 >/dev/null 2>&1 || true
+  podman volume rm --all --force >/dev/null 2>&1 || true
   podman image unmount --all >/dev/null 2>&1 || true
   findmnt --raw --noheadings --output TARGET | grep -F -e "$work/" -e "$store/" | sort -r |
     xargs --no-run-if-empty umount --lazy 2>/dev/null || true
   rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
-
-# check WHAT COMMAND...: one promise, kept if the command succeeds.
-check() {
-  local what=$1 out
-  shift
-  if out=$("$@" 2>&1); then
-    passed=$((passed + 1))
-    echo "ok      $what"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $what: $*"
-    tail -n 20 <<<"$out"
-  fi
-}
-
-# As check; what follows makes no sense without it.
-must() {
-  local before=$failed
-  check "$@"
-  ((failed == before)) || finish
-}
-
-is() { [[ $1 == "$2" ]] || { echo "is '$1', not '$2'"; return 1; }; }
-fails() { ! "$@" || { echo "succeeded"; return 1; }; }
-says() { grep -F -e "$1" <<<"$2" || { echo "no '$1' in: $2"; return 1; }; }
-
-finish() {
-  echo "$passed passed, $failed failed"
-  exit $((failed > 0))
-}
-
-# "URI SUITE" of each suite of Debian 12 that apt here is set up with.
-suites() {
-  # shellcheck disable=SC2016  # apt fills these in
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' |
-    grep -E ' (bookworm|bookworm-updates|bookworm-security)$' | sort -u
-}
 
 # What the registry would give: a bare Debian which, like bookworm-slim, takes security updates and
 # leaves documentation out.
@@ -265,6 +229,28 @@ check_variants() {
   check "refusing is no success" fails says "exited with 0" "$out"
 }
 
+start_pod() {
+  podman play kube --network none "$work/pod.yaml" || return 1
+  healthy_within "$ready_s" "$1" || { podman logs "$1"; return 1; }
+}
+
+# The pod of deploy/kubernetes on an engine that is no cluster.
+check_pod() {
+  local pod=objpool-0-objpoold ref
+  /usr/bin/python3 -B "$here/kube_pod.py" "$image" >"$work/pod.yaml"
+  must "runs as the pod of deploy/kubernetes" start_pod "$pod"
+  check "the pod's user is not root" is "$(status_of "$pod" Uid)" "65532 65532 65532 65532 "
+  check "the pod has no capability" is "$(status_of "$pod" CapEff)" "0000000000000000 "
+  check "the pod cannot gain privileges" is "$(status_of "$pod" NoNewPrivs)" "1 "
+  check "the pod's root is read-only" \
+    says "Read-only file system" "$(podman exec "$pod" touch /tmp/x 2>&1 || true)"
+  ref=$(ctl "$pod" lease workers --ttl 10m | cut -f2)
+  check "the pod is taken down" podman play kube --down "$work/pod.yaml"
+  must "another pod has its volume" start_pod "$pod"
+  check "it knows what was leased in the first" ctl "$pod" renew "$ref"
+  check "it is taken down too" podman play kube --down "$work/pod.yaml"
+}
+
 main() {
   ((EUID == 0)) || { echo "container_test.sh: needs root" >&2; exit 1; }
   "$repository/deploy/apt/install.sh" tools
@@ -274,6 +260,7 @@ main() {
   check_image
   check_confined
   check_variants
+  check_pod
   finish
 }
 

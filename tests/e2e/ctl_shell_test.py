@@ -17,6 +17,15 @@ from ctl_testing import CTL, CtlCase
 from objpool_testing import DEADLINE_S, wait_until
 
 
+def see(terminal, text):
+    """What is written until there is this text."""
+    seen = b""
+    while text not in seen:
+        assert select.select([terminal], [], [], DEADLINE_S)[0], seen
+        seen += os.read(terminal, 65536)
+    return seen
+
+
 class TopTest(CtlCase):
     def test_once(self):
         run = self.ctl("top", "ports", "--once", "--interval", "100ms")
@@ -39,13 +48,6 @@ class TopTest(CtlCase):
         os.write(terminal, b"\n")
         return pid, terminal, before
 
-    def see(self, terminal, text):
-        seen = b""
-        while text not in seen:
-            self.assertTrue(select.select([terminal], [], [], DEADLINE_S)[0], seen)
-            seen += os.read(terminal, 65536)
-        return seen
-
     def drain(self, pid, terminal):
         """What is written until it ends, and how it ends."""
         seen = b""
@@ -67,11 +69,11 @@ class TopTest(CtlCase):
 
     def test_a_live_view_ends_with_q_and_leaves_the_terminal_as_it_was(self):
         pid, terminal, before = self.terminal()
-        self.see(terminal, b"\x1b[?1049h")
-        self.assertIn(b"\x1b[1m", self.see(terminal, b"ACTIVE"))
+        see(terminal, b"\x1b[?1049h")
+        self.assertIn(b"\x1b[1m", see(terminal, b"ACTIVE"))
         self.assertNotEqual(termios.tcgetattr(terminal), before)
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 3, 20, 0, 0))
-        wait_until(lambda: b"CAPACITY" not in self.see(terminal, b"\x1b[J"), "a narrow view")
+        wait_until(lambda: b"CAPACITY" not in see(terminal, b"\x1b[J"), "a narrow view")
         os.write(terminal, b"q")
         seen, code = self.drain(pid, terminal)
         self.assertEqual(code, 0)
@@ -79,7 +81,7 @@ class TopTest(CtlCase):
 
     def test_signals_leave_the_terminal_as_it_was_too(self):
         pid, terminal, _ = self.terminal(NO_COLOR="1")
-        self.assertNotIn(b"\x1b[1m", self.see(terminal, b"ACTIVE"))
+        self.assertNotIn(b"\x1b[1m", see(terminal, b"ACTIVE"))
         os.kill(pid, signal.SIGTERM)
         seen, code = self.drain(pid, terminal)
         self.assertEqual(code, 128 + signal.SIGTERM)
@@ -87,7 +89,7 @@ class TopTest(CtlCase):
 
     def test_a_dumb_terminal_gets_one_view_after_the_other(self):
         pid, terminal, _ = self.terminal(TERM="dumb")
-        seen = self.see(terminal, b"ACTIVE") + self.see(terminal, b"ACTIVE")
+        seen = see(terminal, b"ACTIVE") + see(terminal, b"ACTIVE")
         self.assertNotIn(b"\x1b", seen)
         os.write(terminal, b"\x03")
         self.assertEqual(self.drain(pid, terminal)[1], 128 + signal.SIGINT)
@@ -115,6 +117,65 @@ class ShellTest(CtlCase):
         self.assertEqual(self.complete("lease", "po"), ["ports"])
         self.assertEqual(self.complete("lease", "ports", "--", "l"), [])
         self.assertNotIn("man", self.complete(""))
+
+    def need(self, shell):
+        if shutil.which(shell) is None:
+            print(f"skipped: {shell} is not installed")
+            self.skipTest(f"{shell} is not installed")
+
+    def shell_environment(self):
+        return self.environment(PATH=f"{CTL.parent}:{os.environ['PATH']}", TERM="dumb",
+                                HOME=str(self.folder), XDG_DATA_DIRS=f"{self.folder}:/usr/share")
+
+    def test_fish_completes(self):
+        """By the script where a package has it, which fish finds by itself."""
+        self.need("fish")
+        scripts = self.folder / "fish" / "vendor_completions.d"
+        scripts.mkdir(parents=True)
+        (scripts / "objpoolctl.fish").write_text(self.ctl("completion", "fish").stdout)
+        for line, offered in (("le", ["lease"]), ("pool cr", ["create"]), ("--output j", ["json"]),
+                              ("pool create --buf", ["--buffers"]), ("lease po", ["ports"]),
+                              ("lease ports --on-loss ", ["ignore", "kill", "warn"]),
+                              ("lease ports -- po", [])):
+            run = subprocess.run(["fish", "-c", f"complete -C 'objpoolctl {line}'"], check=True,
+                                 env=self.shell_environment(), capture_output=True, text=True,
+                                 timeout=DEADLINE_S, cwd=self.folder)
+            self.assertEqual(run.stderr, "")
+            words = [word.split("\t")[0] for word in run.stdout.splitlines()]
+            self.assertEqual(words, offered, line)
+
+    def zsh(self, setup, lines):
+        """What a zsh on a terminal makes of each line and a tab."""
+        buffer = self.folder / "buffer"
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execvpe("zsh", ["zsh", "-f", "-i"], self.shell_environment())
+        try:
+            os.write(terminal, f"cd '{self.folder}'; {setup}; "
+                     "tell() { zle complete-word; print -r -- $BUFFER >buffer; }; "
+                     "zle -N tell; bindkey '^I' tell; PS1='rea''dy> '\n".encode())
+            see(terminal, b"ready> ")
+            for line in lines:
+                # Control-U empties the line.
+                os.write(terminal, f"\x15objpoolctl {line}\t".encode())
+                yield self.wait_for_file("buffer").removeprefix("objpoolctl ")
+                buffer.unlink()
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(terminal)
+
+    def test_zsh_completes(self):
+        self.need("zsh")
+        (self.folder / "_objpoolctl").write_text(self.ctl("completion", "zsh").stdout)
+        complete = "autoload -Uz compinit; compinit -u -D"
+        completed = {"lea": "lease", "pool cr": "pool create", "--output j": "--output json",
+                     "lease po": "lease ports", "lease ports -- po": "lease ports -- po",
+                     "lease ports --on-loss w": "lease ports --on-loss warn"}
+        for setup in (f"fpath=($PWD $fpath); {complete}",  # as a package has it
+                      f"{complete}; source <(objpoolctl completion zsh)"):
+            seen = self.zsh(setup, completed)
+            self.assertEqual(list(seen), list(completed.values()), setup)
 
     def test_scripts_are_good(self):
         for shell in ("bash", "zsh", "fish"):

@@ -39,7 +39,7 @@ LIBRARIES = {
     "libnghttp2": (r"nghttp2/", r"client/load/header_blocks\.cc"),
     "prometheus-cpp": (r"prometheus/", r"server/metrics/.*|server/collector.*"),
     "libmicrohttpd": (r"microhttpd\.h", r"server/metrics/http_endpoint\.cc"),
-    "CLI11": (r"CLI/", r"server/config/flags\.cc|client/(?!load/).*"),
+    "CLI11": (r"CLI/", r"server/config/(flags\.cc|man_page\..*)|client/(?!load/).*"),
     "Abseil": (r"absl/", r"server/rpc/.*|client/(?!load/).*"),
     "protobuf": (r"google/protobuf/", r"server/(config|service)/.*|client/(?!load/).*"),
     "GoogleTest": (r"g(test|mock)/", r"(?!)"),

@@ -18,6 +18,7 @@ namespace {
 using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 using Parsed = std::variant<Config, Exit, StateCommand>;
@@ -178,6 +179,23 @@ TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
   const Exit version = GoodExit(Run({"--version"}));
   EXPECT_EQ(version.code, 0);
   EXPECT_THAT(version.out, AllOf(StartsWith("objpoold "), EndsWith("\n")));
+}
+
+TEST_F(ServerFlags, TheManPageSaysWhatHelpSays) {
+  const Exit page = GoodExit(Run({"--man"}));
+  EXPECT_EQ(page.code, 0);
+  EXPECT_THAT(page.out, StartsWith(".TH OBJPOOLD 8 "));
+  for (const char* const words :
+       {R"(\fB\-\-listen\fR \fIHOST:PORT\fR)", R"(\fB\-\-workers\fR \fIN\fR)",
+        R"(\fB\-\-output\fR \fItext|json\fR)", R"(\fB\-\-reflection\fR
+)",
+        R"(\fB\-\-help\fR
+)",
+        "\n.SH SIGNALS\n", "\n.SH EXIT STATUS\n"}) {
+    EXPECT_THAT(page.out, HasSubstr(words));
+  }
+  EXPECT_THAT(page.out, Not(HasSubstr("\\-\\-man")));
+  EXPECT_THAT(GoodExit(Run({"--help"})).out, Not(HasSubstr("--man")));
 }
 
 TEST_F(ServerFlags, AStateDirIsLookedAtWithoutAConfiguration) {
