@@ -1,7 +1,7 @@
 // Engine: the transport behind the seam. It owns the workers: one thread each, pinned to one CPU,
 // which polls its own events and runs the handlers of its own calls.
 //
-// A second engine can stand beside the first by offering the same function as StartGrpcEngine.
+// There are two, alike in all that handlers and clients can see: gRPC's own, and one on libnghttp2.
 #pragma once
 
 #include <chrono>
@@ -64,5 +64,9 @@ class Engine {
 [[nodiscard]] std::unique_ptr<Engine> StartGrpcEngine(const EngineOptions& options,
                                                       const MethodTable& methods, WorkerHooks hooks,
                                                       std::string& why);
+// The same on libnghttp2.
+[[nodiscard]] std::unique_ptr<Engine> StartH2Engine(const EngineOptions& options,
+                                                    const MethodTable& methods, WorkerHooks hooks,
+                                                    std::string& why);
 
 }  // namespace objpool::rpc
