@@ -53,10 +53,14 @@ void H2Connection::Read() {
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return Close();
   const auto count = static_cast<std::size_t>(got);
+  useful_ = false;
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);
   MarkDirty();
-  if (flooding_ || taken == NGHTTP2_ERR_FLOODED) return GoAway(NGHTTP2_ENHANCE_YOUR_CALM);
-  if (taken < 0) return GoAway(NGHTTP2_PROTOCOL_ERROR);
+  // libnghttp2 says nothing of frames that it passes over.
+  if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid))) return;
+  const bool flood =
+      flooding_ || taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+  GoAway(flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
 }
 
 void H2Connection::Flush() {

@@ -96,6 +96,7 @@ class H2Connection {
   bool settled_ = false;  // the client's SETTINGS have come
   bool dirty_ = false;
   bool flooding_ = false;  // it sent more than it may
+  bool useful_ = false;    // what was read last had something in it
   bool noted_over_ = false;
   BootNs began_at_;
   BootNs frame_at_;        // when the last whole frame came

@@ -12,6 +12,7 @@ bool H2Connection::Spend(FloodKind kind) {
 }
 
 bool H2Connection::OnFrameHead(const nghttp2_frame_hd& head) {
+  useful_ = true;
   switch (head.type) {
     case NGHTTP2_HEADERS:
     case NGHTTP2_CONTINUATION:
@@ -98,6 +99,7 @@ void H2Connection::OnData(H2Call* call, int32_t stream, std::string_view bytes) 
   if (call == nullptr) {
     Credit(stream, bytes.size());
   } else {
+    useful_ = true;
     call->OnBytes(bytes);
   }
 }

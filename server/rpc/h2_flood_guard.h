@@ -18,9 +18,10 @@ enum class FloodKind : uint8_t {
   kEmptyData,     // DATA with nothing in it, or padded
   kWindowUpdate,  // WINDOW_UPDATE
   kInvalid,       // frames that HTTP/2 forbids where they came, streams beyond the limit
-  kOther,         // PRIORITY, and what nobody knows
+  kOther,         // PRIORITY and the like
+  kVoid,          // reads that brought no frame that anybody wants
 };
-inline constexpr std::size_t kFloodKinds = 7;
+inline constexpr std::size_t kFloodKinds = 8;
 
 class FloodGuard {
  public:
@@ -36,6 +37,7 @@ class FloodGuard {
       {.burst = 20, .per_s = 2},
       {.burst = 200, .per_s = 20},
       {.burst = 2000, .per_s = 500},
+      {.burst = 500, .per_s = 50},
       {.burst = 500, .per_s = 50},
       {.burst = 500, .per_s = 50},
   }};
