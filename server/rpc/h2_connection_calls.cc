@@ -105,8 +105,9 @@ void H2Connection::OnData(H2Call* call, int32_t stream, std::string_view bytes) 
 }
 
 void H2Connection::OnFrameSent(const nghttp2_frame& frame) {
-  if (frame.hd.type == NGHTTP2_DATA) return guard_.Earn();
-  if (frame.hd.type != NGHTTP2_HEADERS || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
+  if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
+  guard_.Earn();
+  if (frame.hd.type == NGHTTP2_DATA || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
   const int32_t stream = frame.hd.stream_id;
   if (nghttp2_session_get_stream_remote_close(session_.get(), stream) != 0) return;
   // Answered before the request was over: its rest is not wanted.

@@ -29,8 +29,9 @@ class FloodGuard {
     uint32_t burst;
     uint32_t per_s;
   };
-  // A client may give up all its calls at once, and does so when it goes; it answers data with
-  // pings (to measure the line) and window updates, which Earn() pays for.
+  // A client may give up all its calls at once, and does so when it goes. To what it is answered it
+  // says pings (to measure the line) and window updates, some of them for each call: Earn() pays
+  // for those.
   static constexpr std::array<Allowance, kFloodKinds> kAllowances = {{
       {.burst = 1000, .per_s = 100},
       {.burst = 100, .per_s = 10},
@@ -55,10 +56,10 @@ class FloodGuard {
     --left_[i];
     return true;
   }
-  // For a frame of data that the server sent.
+  // For a frame of an answer that was sent.
   void Earn() {
     Give(FloodKind::kPing, 1);
-    Give(FloodKind::kWindowUpdate, 2);
+    Give(FloodKind::kWindowUpdate, 4);
   }
 
  private:

@@ -187,7 +187,7 @@ TEST(FloodGuard, CutsNobodyWhoKeepsToTheRate) {
   }
 }
 
-TEST(FloodGuard, PaysForDataThatIsSent) {
+TEST(FloodGuard, PaysForAnswersThatAreSent) {
   FloodGuard guard(0);
   for (int i = 0; i < 100'000; ++i) {
     guard.Earn();
