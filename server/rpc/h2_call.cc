@@ -228,10 +228,11 @@ void H2Call::Finish(const Status& status) {
   final_at_ = owner_.now();
   Count(status.code);
   if (!open_) return Release();
-  if (handler_ == nullptr) DropInput();
+  // A stream's handler may be reading a message of it just now.
+  const bool unary = method() == nullptr || method()->unary();
+  if (unary) DropInput();
   if (timed_out_) return DropOutput();
   status_ = status;
-  const bool unary = handler_ == nullptr;
   if (unary && status.ok()) {
     if (out_.empty()) (void)AllocateReply(0);
     Answer();

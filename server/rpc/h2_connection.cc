@@ -64,19 +64,23 @@ void H2Connection::Read() {
 }
 
 void H2Connection::Flush() {
-  dirty_ = false;
-  if (closed() || blocked_at_ != 0) return;
+  if (closed() || blocked_at_ != 0) {
+    dirty_ = false;
+    return;
+  }
   ByteBuffer& out = owner_.output();
   while (out.size() < h2_limits::kSendBytes) {
     const uint8_t* bytes = nullptr;
     const ssize_t count = nghttp2_session_mem_send(session_.get(), &bytes);
     if (count == 0) break;
     if (count < 0) {
+      dirty_ = false;
       out.Clear();
       return Close();
     }
     out.Append(bytes, static_cast<std::size_t>(count));
   }
+  dirty_ = false;  // not earlier: what sending itself asked for has been sent
   if (out.size() >= h2_limits::kSendBytes) MarkDirty();
   Write(out.data(), out.size());
   out.Clear();
