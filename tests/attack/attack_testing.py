@@ -51,7 +51,7 @@ class Besieged:
 
     def __init__(self, test, config=CONFIG, prefix=()):
         self._test = test
-        self.server = Server(config, ["--workers=2"], prefix=prefix)
+        self.server = Server(config, ["--engine=h2", "--workers=2"], prefix=prefix)
         self.address = self.server.address
         self.pid = self.server.process.pid
         self.honest = Honest(self.server)

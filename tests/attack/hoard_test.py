@@ -12,6 +12,7 @@ from raw_http2 import Raw
 
 STREAMS = 256  # of a connection
 HANDSHAKE_S, REQUEST_S = 5, 10  # what the server gives
+FLAGS = ["--engine=h2", "--shutdown_grace=1s"]
 SLACK_S = 8  # of a machine that is busy
 
 
@@ -138,7 +139,7 @@ class HoardTest(unittest.TestCase):
             self.assertLess(slowest_s, 1)
 
     def test_it_stops_in_time_while_it_is_attacked(self):
-        with Server(CONFIG, ["--shutdown_grace=1s"]) as server, contextlib.ExitStack() as stack:
+        with Server(CONFIG, FLAGS) as server, contextlib.ExitStack() as stack:
             for opening in (h2.PREFACE, h2.PREFACE + h2.settings(initial_window_size=0)):
                 raw = stack.enter_context(Raw(server.address, opening + h2.settings()))
                 raw.send(b"".join(h2.headers(stream) if stream % 4 == 1

@@ -2,7 +2,7 @@
 
 Every wait has a deadline that only a bug can reach. Paths come from the environment, which ctest
 sets: OBJPOOL_BIN_DIR has the binaries, OBJPOOL_PYTHON_DIR the generated API. OBJPOOL_ENGINE is the
-engine of the servers, where it is set.
+engine of servers that name none themselves.
 """
 
 import contextlib
@@ -56,9 +56,11 @@ class Server:
         self.ready_file = path / "ready.json"
         self.log_path = path / "log"
         (path / "config.textproto").write_text(config)
+        named = any(str(flag).startswith("--engine") for flag in flags)
+        engine = [] if named else ENGINE_FLAGS
         command = [*prefix, BIN_DIR / "objpoold", "--config", path / "config.textproto",
                    "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0",
-                   f"--ready_file={self.ready_file}", *ENGINE_FLAGS, *flags]
+                   f"--ready_file={self.ready_file}", *engine, *flags]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until(lambda: self.ready_file.exists() or self.process.poll() is not None, "ready")

@@ -72,7 +72,8 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
 
 constexpr std::string_view kFull = R"(
   listen: "[::1]:0" metrics_listen: "off" ready_file: "/run/objpoold.json"
-  insecure_allow_plaintext: true engine: ENGINE_H2 workers: 7 shutdown_grace { nanos: 250000000 } reflection: false
+  insecure_allow_plaintext: true engine: ENGINE_H2
+  workers: 7 shutdown_grace { nanos: 250000000 } reflection: false
   pools { name: "ids" ids { first: -3 count: 16777216 } ttl_min { seconds: 60 } }
   pools { name: "labels-2" labels { label: "red" label: "\xc3\xa9\"\n" } ttl_max { seconds: 2 } }
   pools {
