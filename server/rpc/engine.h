@@ -48,6 +48,8 @@ class Engine {
   [[nodiscard]] virtual std::string address() const = 0;
   [[nodiscard]] virtual uint32_t workers() const = 0;
   [[nodiscard]] virtual const WorkerStats& stats(uint32_t worker) const = 0;
+  // Whether it sees connections, and counts them in those.
+  [[nodiscard]] virtual bool counts_connections() const = 0;
   // Why the worker is not pinned; empty when it is, or need not be.
   [[nodiscard]] virtual std::string pin_error(uint32_t worker) const = 0;
   // Makes the worker take its next turn at once. Any thread.

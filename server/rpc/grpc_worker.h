@@ -41,6 +41,7 @@ class GrpcWorker {
              const WorkerHooks& hooks);
   ~GrpcWorker();
 
+  static constexpr bool kCountsConnections = false;
   [[nodiscard]] static std::string EngineName() { return "grpc"; }
   [[nodiscard]] static std::string EngineVersion() { return grpc::Version(); }
 

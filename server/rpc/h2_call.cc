@@ -40,7 +40,7 @@ void H2Call::Begin(const RequestHead& head) {
     return Finish({Code::kResourceExhausted, "too many answers are not taken", {}});
   }
   if (method()->unary()) return;
-  if (!owner_.StreamBegan()) {
+  if (!owner_.StreamBegan(*connection_)) {
     return Finish({Code::kResourceExhausted, "too many streams", {}});
   }
   handler_ = std::get<StreamFactory>(method()->handler)(*this);

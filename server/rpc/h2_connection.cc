@@ -60,7 +60,8 @@ void H2Connection::Read() {
   if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid))) return;
   const bool flood =
       flooding_ || taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
-  GoAway(flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+  flood ? CutOff(Cut::kFlood, NGHTTP2_ENHANCE_YOUR_CALM)
+        : CutOff(Cut::kProtocol, NGHTTP2_PROTOCOL_ERROR);
 }
 
 void H2Connection::Flush() {
@@ -87,6 +88,7 @@ void H2Connection::Flush() {
   if (closed() || blocked_at_ != 0) return;
   if (nghttp2_session_want_read(session_.get()) == 0 &&
       nghttp2_session_want_write(session_.get()) == 0) {
+    owner_.stats().connections.Note(Cut::kProtocol);  // and libnghttp2 has said so
     Close();
   }
 }
@@ -99,6 +101,7 @@ void H2Connection::Write(const uint8_t* bytes, std::size_t count) {
   const std::size_t taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
   if (taken == count) return;
   rest_.Append(bytes + taken, count - taken);
+  NoteUnsent(count - taken);
   blocked_at_ = owner_.now();
   owner_.Watch(*this, fd_, EPOLLOUT);
 }
@@ -108,10 +111,12 @@ void H2Connection::WriteRest() {
   if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (sent < 0) return Close();
   rest_.Consume(static_cast<std::size_t>(sent));
+  NoteSent(static_cast<std::size_t>(sent));
   blocked_at_ = owner_.now();
   if (!rest_.empty()) return;
   rest_.Clear();
   blocked_at_ = 0;
+  if (headers_at_ != 0) headers_at_ = owner_.now();  // nobody let their rest come
   owner_.Watch(*this, fd_, EPOLLIN);
   MarkDirty();
 }
@@ -147,10 +152,16 @@ void H2Connection::GoAway(uint32_t error) {
   Close();
 }
 
+void H2Connection::CutOff(Cut why, uint32_t error) {
+  owner_.stats().connections.Note(why);
+  GoAway(error);
+}
+
 void H2Connection::Close() {
   if (closed()) return;
   close(std::exchange(fd_, -1));
   session_.reset();
+  NoteSent(rest_.size());
   rest_.Clear();
   // From the beginning after each, because the end of one call may end others.
   for (H2Call* call = calls_; call != nullptr;) {
@@ -175,14 +186,16 @@ void H2Connection::MarkDirty() {
 void H2Connection::OnTick(BootNs now) {
   using namespace h2_limits;
   if (closed()) return;
+  if (blocked_at_ != 0) {
+    if (now - blocked_at_ <= owner_.request_timeout_ns()) return;
+    return CutOff(Cut::kUnread, NGHTTP2_CANCEL);
+  }
   const bool headless = headers_at_ != 0 && now - headers_at_ > kHandshakeNs;
   const bool unsettled = !settled_ && now - began_at_ > kHandshakeNs;
-  if (headless || unsettled) return GoAway(NGHTTP2_SETTINGS_TIMEOUT);
-  if (blocked_at_ != 0) {
-    if (now - blocked_at_ > owner_.request_timeout_ns()) Close();
-    return;
+  if (headless || unsettled) return CutOff(Cut::kSlow, NGHTTP2_SETTINGS_TIMEOUT);
+  if (ping_at_ != 0 && now - ping_at_ > kKeepaliveAnswerNs) {
+    return CutOff(Cut::kSilent, NGHTTP2_CANCEL);
   }
-  if (ping_at_ != 0 && now - ping_at_ > kKeepaliveAnswerNs) return Close();
   if (ping_at_ == 0 && now - frame_at_ > kKeepaliveNs) {
     ping_at_ = now;
     (void)nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
@@ -191,7 +204,7 @@ void H2Connection::OnTick(BootNs now) {
   if (calls_ != nullptr) return;
   if (drained_at_ == 0 && now - idle_at_ > kIdleNs) Drain();
   if (drained_at_ != 0 && now - drained_at_ > kIdleGoneNs && now - idle_at_ > kIdleGoneNs) {
-    GoAway(NGHTTP2_NO_ERROR);
+    CutOff(Cut::kIdle, NGHTTP2_NO_ERROR);
   }
 }
 

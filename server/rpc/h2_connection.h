@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "server/rpc/byte_buffer.h"
+#include "server/rpc/connection_stats.h"
 #include "server/rpc/h2_flood_guard.h"
 #include "server/rpc/h2_protocol.h"
 #include "server/rpc/h2_request_head.h"
@@ -39,9 +40,11 @@ class H2Connection {
   void Flush();
   // Asks the client to go. It may end its calls, and calls that it has just sent are served.
   void Drain();
-  // Ends the session, and with it all calls; GoAway tells the client why, by an error of HTTP/2.
+  // Ends the session, and with it all calls. GoAway tells the client why, by an error of HTTP/2;
+  // CutOff counts it too.
   void Close();
   void GoAway(uint32_t error);
+  void CutOff(Cut why, uint32_t error);
   [[nodiscard]] bool closed() const { return fd_ < 0; }
   // Nobody refers to it any more.
   [[nodiscard]] bool over() const { return closed() && calls_ == nullptr && !dirty_; }
@@ -50,6 +53,7 @@ class H2Connection {
 
   // For its calls. All do nothing once it is closed.
   [[nodiscard]] const std::string& peer() const { return peer_; }
+  [[nodiscard]] std::size_t calls() const { return call_count_; }
   void StartAnswer(H2Call& call);
   void ResumeAnswer(const H2Call& call);
   void EndAnswer(const H2Call& call);
@@ -91,6 +95,7 @@ class H2Connection {
   H2Session session_;
   std::size_t place_ = 0;
   H2Call* calls_ = nullptr;
+  std::size_t call_count_ = 0;
   FloodGuard guard_;
   RequestHead head_;
   bool settled_ = false;  // the client's SETTINGS have come

@@ -81,6 +81,7 @@ void H2Connection::BeginCall(int32_t stream) {
   if (calls_ != nullptr) calls_->previous_ = call;
   call->previous_ = nullptr;
   calls_ = call;
+  ++call_count_;
   (void)nghttp2_session_set_stream_user_data(session_.get(), stream, call);
   call->Begin(head_);
 }
@@ -88,6 +89,7 @@ void H2Connection::BeginCall(int32_t stream) {
 void H2Connection::Remove(H2Call& call) {
   (call.previous_ == nullptr ? calls_ : call.previous_->next_) = call.next_;
   if (call.next_ != nullptr) call.next_->previous_ = call.previous_;
+  --call_count_;
   if (calls_ != nullptr) return;
   idle_at_ = owner_.now();
   NoteOver();
@@ -166,7 +168,8 @@ void H2Connection::Credit(int32_t stream, std::size_t bytes) {
 bool H2Connection::NoteUnread(std::size_t bytes) {
   unread_ += bytes;
   owner_.unread() += bytes;
-  return unread_ <= h2_limits::kMaxUnreadOfConnection && owner_.unread() <= h2_limits::kMaxUnread;
+  return unread_ <= h2_limits::kShareOfBytes ||
+         (unread_ <= h2_limits::kMaxUnreadOfConnection && owner_.unread() <= h2_limits::kMaxUnread);
 }
 
 void H2Connection::NoteRead(std::size_t bytes) {
@@ -185,7 +188,8 @@ void H2Connection::NoteSent(std::size_t bytes) {
 }
 
 bool H2Connection::HasRoomForAnswers() const {
-  return unsent_ <= h2_limits::kMaxUnsentOfConnection && owner_.unsent() <= h2_limits::kMaxUnsent;
+  return unsent_ <= h2_limits::kShareOfBytes ||
+         (unsent_ <= h2_limits::kMaxUnsentOfConnection && owner_.unsent() <= h2_limits::kMaxUnsent);
 }
 
 }  // namespace objpool::rpc

@@ -16,9 +16,12 @@ inline constexpr std::size_t kMaxConnections = 4096;
 // Streams of one connection, announced in SETTINGS; more are reset with REFUSED_STREAM.
 inline constexpr uint32_t kMaxStreams = 256;
 // Calls of one worker, and streaming ones among them, which stay for long and must leave the others
-// room; more are answered with RESOURCE_EXHAUSTED.
+// room; more are answered with RESOURCE_EXHAUSTED. Here and below, what a worker has in all is a
+// bound for connections only that have more than their share: nobody can use up what is another's.
 inline constexpr std::size_t kMaxCalls = 16'384;
 inline constexpr std::size_t kMaxStreamCalls = 8192;
+inline constexpr std::size_t kShareOfCalls = 4;
+inline constexpr std::size_t kShareOfBytes = std::size_t{8} * 1024;
 
 // The headers of one request, counted as HTTP/2 counts them: beyond that, RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxHeaderBytes = std::size_t{16} * 1024;
@@ -30,7 +33,7 @@ inline constexpr std::size_t kMaxInflatedBytes = 4 * kMaxHeaderBytes;
 // time on one connection.
 inline constexpr std::size_t kMaxUnreadOfConnection = std::size_t{4} * 1024 * 1024;
 inline constexpr std::size_t kMaxUnread = std::size_t{32} * 1024 * 1024;
-// What was answered and not yet taken: beyond that, streams are held up and new calls are answered
+// What was answered and not yet taken, by windows or by sockets: beyond that, streams are held up and new calls are answered
 // with RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxUnsentOfConnection = std::size_t{4} * 1024 * 1024;
 inline constexpr std::size_t kMaxUnsent = std::size_t{32} * 1024 * 1024;

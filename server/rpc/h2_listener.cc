@@ -104,7 +104,7 @@ int H2Listener::Accept(int socket) {
   const int refused = accept4(socket, nullptr, nullptr, SOCK_CLOEXEC);
   if (refused >= 0) close(refused);
   spare_ = OpenSpare();
-  return refused >= 0 ? kNone : kStarved;
+  return refused >= 0 ? kRefused : kStarved;
 }
 
 void H2Listener::Close() {

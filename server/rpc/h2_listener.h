@@ -20,11 +20,12 @@ class H2Listener {
   // be had.
   [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
   [[nodiscard]] const std::vector<int>& sockets() const { return sockets_; }
-  // A new connection, not blocking; kNone when there is none, kStarved when there is one for which
-  // the system has no descriptor or memory, not even to refuse it.
+  // A new connection, not blocking; kNone when there is none. Where the system has no descriptor
+  // for one: kRefused, and it is closed; kStarved when not even that could be done.
   [[nodiscard]] int Accept(int socket);
   static constexpr int kNone = -1;
-  static constexpr int kStarved = -2;
+  static constexpr int kRefused = -2;
+  static constexpr int kStarved = -3;
   void Close();
 
  private:

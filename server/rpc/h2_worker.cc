@@ -185,9 +185,12 @@ void H2Worker::HandleEvents() {
 void H2Worker::TakeConnections(int socket) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const int fd = listener_.Accept(socket);
+    if (fd == H2Listener::kRefused) stats_.connections.Note(Cut::kStarved);
     if (fd == H2Listener::kStarved) WatchListener(false);
     if (fd < 0) return;
+    stats_.connections.accepted.Add();
     if (connections_.size() >= h2_limits::kMaxConnections) {
+      stats_.connections.Note(Cut::kCrowded);
       close(fd);
       continue;
     }
@@ -235,10 +238,13 @@ void H2Worker::EndTurn() {
   // Not earlier, because drained_ may speak of any of them.
   if (free_calls_.size() > kMaxFreeCalls) free_calls_.resize(kMaxFreeCalls);
   stats_.calls_under_way.store(calls_.size(), std::memory_order_relaxed);
+  stats_.connections.open.store(connections_.size(), std::memory_order_relaxed);
 }
 
 H2Call* H2Worker::NewCall(H2Connection& connection, int32_t stream) {
-  if (calls_.size() >= h2_limits::kMaxCalls) return nullptr;
+  if (calls_.size() >= h2_limits::kMaxCalls && connection.calls() >= h2_limits::kShareOfCalls) {
+    return nullptr;
+  }
   if (free_calls_.empty()) free_calls_.push_back(std::make_unique<H2Call>(*this));
   calls_.push_back(std::move(free_calls_.back()));
   free_calls_.pop_back();
@@ -256,8 +262,10 @@ void H2Worker::Recycle(H2Call& call) {
   calls_.pop_back();
 }
 
-bool H2Worker::StreamBegan() {
-  if (streams_ >= h2_limits::kMaxStreamCalls) return false;
+bool H2Worker::StreamBegan(const H2Connection& connection) {
+  if (streams_ >= h2_limits::kMaxStreamCalls && connection.calls() > h2_limits::kShareOfCalls) {
+    return false;
+  }
   ++streams_;
   return true;
 }

@@ -32,6 +32,7 @@ class H2Worker {
   H2Worker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
            const WorkerHooks& hooks);
   ~H2Worker();
+  static constexpr bool kCountsConnections = true;
   [[nodiscard]] static std::string EngineName() { return "h2"; }
   // Of libnghttp2.
   [[nodiscard]] static std::string EngineVersion();
@@ -65,7 +66,7 @@ class H2Worker {
   // Null when there are too many.
   [[nodiscard]] H2Call* NewCall(H2Connection& connection, int32_t stream);
   void Recycle(H2Call& call);
-  [[nodiscard]] bool StreamBegan();
+  [[nodiscard]] bool StreamBegan(const H2Connection& connection);
   void StreamEnded() { --streams_; }
   // For the end of the turn.
   void NoteDirty(H2Connection& connection) { dirty_.push_back(&connection); }

@@ -1,6 +1,6 @@
 // WorkerEngine: an Engine made of workers of one kind, which share the port (SO_REUSEPORT).
 //
-// A Worker has, beside what Engine asks of it: EngineName and EngineVersion; Prepare, which starts
+// A Worker has, beside what Engine asks of it: EngineName, EngineVersion, kCountsConnections; Prepare, which starts
 // its thread, pins it and runs on_start there; Listen, which takes the port (0: any) and returns
 // it, 0 with a reason when it cannot; Serve, which lets the thread go; BeginStop, which tells that
 // the end comes; and Stop, which waits for the calls under way until a deadline, cancels the rest
@@ -57,6 +57,7 @@ class WorkerEngine final : public Engine {
   [[nodiscard]] const WorkerStats& stats(uint32_t worker) const override {
     return workers_[worker]->stats();
   }
+  [[nodiscard]] bool counts_connections() const override { return Worker::kCountsConnections; }
   [[nodiscard]] std::string pin_error(uint32_t worker) const override {
     return workers_[worker]->pin_error();
   }

@@ -11,6 +11,7 @@
 #include "pool/base/cache_line.h"
 #include "pool/base/counter.h"
 #include "pool/base/histogram.h"
+#include "server/rpc/connection_stats.h"
 #include "server/rpc/status.h"
 
 namespace objpool::rpc {
@@ -39,6 +40,7 @@ struct alignas(base::kCacheLineBytes) WorkerStats {
   base::Counter turns;    // events taken up, and waits that ended without one
   base::Counter busy_ns;  // time not spent waiting
   std::atomic<uint64_t> calls_under_way{0};
+  ConnectionStats connections;
   std::atomic<bool> pinned{false};
 };
 

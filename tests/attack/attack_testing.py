@@ -3,7 +3,7 @@
 import threading
 import time
 
-from objpool_testing import DEADLINE_S, Api, Server
+from objpool_testing import DEADLINE_S, Api, Server, wait_until
 
 CONFIG = 'pools { name: "ids" ids { count: 1000 } }'
 # What attackers may make the server take beside what it has at the start.
@@ -45,6 +45,11 @@ class Honest(threading.Thread):
         self.join(DEADLINE_S)
 
 
+def cuts(server, reason):
+    """How many connections the server has closed for it."""
+    return server.metrics().sum("objpool_connections_cut_total", reason=reason)
+
+
 class Besieged:
     """A server with an honest client, within a with block. At its end the client has had no error
     and the server's memory stayed within its bounds."""
@@ -65,6 +70,7 @@ class Besieged:
             peak.write("5")  # the peak begins anew
         self._idle_kib = memory_kib(self.pid, "VmRSS")
         self.honest.start()
+        wait_until(lambda: self.honest.cycles or self.honest.errors, "the honest client")
         return self
 
     def __exit__(self, kind, *_):

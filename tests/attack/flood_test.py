@@ -5,7 +5,7 @@ import random
 import unittest
 
 import raw_http2 as h2
-from attack_testing import Besieged
+from attack_testing import Besieged, cuts
 from raw_http2 import Raw
 
 CUT_S = 5
@@ -19,6 +19,7 @@ class FloodTest(unittest.TestCase):
                     self.assertIsNotNone(raw.flood(data, CUT_S), "it was not cut off")
                     # The system may lose what was sent last when there is something unread.
                     self.assertIn(raw.goaway_error(), (error, None))
+            self.assertEqual(cuts(besieged.server, "flood"), 3)
 
     def test_rapid_reset(self):
         calls = b"".join(h2.call(stream) + h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08")

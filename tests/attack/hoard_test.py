@@ -6,7 +6,7 @@ import time
 import unittest
 
 import raw_http2 as h2
-from attack_testing import CONFIG, Besieged
+from attack_testing import CONFIG, Besieged, cuts
 from objpool_testing import DEADLINE_S, Server, wait_until
 from raw_http2 import Raw
 
@@ -53,6 +53,8 @@ class HoardTest(unittest.TestCase):
                 lambda: self.half_open(besieged),
                 lambda: self.window_of_nothing(besieged),
                 lambda: self.deaf(besieged))
+            self.assertEqual(cuts(besieged.server, "slow"), 5)
+            self.assertEqual(cuts(besieged.server, "not_reading"), 1)
 
     def half_open(self, besieged):
         """Calls that never become whole are answered in the end."""
@@ -81,8 +83,11 @@ class HoardTest(unittest.TestCase):
 
     def deaf(self, besieged):
         """Who sends and does not read is not read either, and then closed."""
-        calls = b"".join(h2.call(stream, path="/no/" + "x" * 100)
-                         for stream in range(1, 200_001, 2))
+        # Fewer than STREAMS of them are read at a time, so that it stays within that limit.
+        calls = b"".join(
+            h2.headers(stream, h2.call_headers("/no/" + "x" * 100, more="v" * 120))
+            + h2.frame(h2.DATA, h2.END_STREAM, stream, h2.message())
+            for stream in range(1, 400_001, 2))
         with Raw(besieged.address) as raw:
             seconds = raw.flood(calls, DEADLINE_S, reading=False)
             self.assertIsNotNone(seconds)

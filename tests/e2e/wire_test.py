@@ -54,6 +54,9 @@ class WireTest(unittest.TestCase):
             self.assertTrue(raw.read_until(ended(stream)))
             self.assertEqual(self.handled(code), 1)
 
+    def wait_for_waiters(self, count):
+        wait_until(lambda: self.server.metrics().sum("objpool_lease_waiters") == count, "waiters")
+
     def lease_frames(self, raw, *frames):
         raw.send(b"".join(frames))
         self.assertTrue(raw.read_until(ended()))
@@ -131,7 +134,7 @@ class WireTest(unittest.TestCase):
                          + h2.frame(h2.DATA, h2.END_STREAM, 1,
                                     h2.message(WAIT.SerializeToString())))
                 self.assertTrue(raw.read_until(ended()))
-            wait_until(lambda: self.server.metrics().sum("objpool_lease_waiters") == 0, "no waiter")
+            self.wait_for_waiters(0)
             api.give_back("ids", grant.ref)
 
     def test_a_session_ends_at_its_deadline(self):
@@ -143,9 +146,9 @@ class WireTest(unittest.TestCase):
             (grant,) = api.lease("ids").grants
             with Raw(self.server.address) as raw:
                 raw.send(h2.call(1, WAIT.SerializeToString()))
-                wait_until(lambda: self.server.metrics().sum("objpool_lease_waiters") == 1, "a waiter")
+                self.wait_for_waiters(1)
                 raw.send(h2.frame(h2.RST_STREAM, 0, 1, b"\0\0\0\x08"))
-                wait_until(lambda: self.server.metrics().sum("objpool_lease_waiters") == 0, "no waiter")
+                self.wait_for_waiters(0)
                 raw.send(h2.call(3, path=h2.LIST_POOLS))
                 self.assertTrue(raw.read_until(ended(3)))
             api.give_back("ids", grant.ref)

@@ -63,7 +63,10 @@ class Raw:
 
     def __init__(self, address, opening=PREFACE + settings(), deadline_s=60):
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=deadline_s)
+        self.socket = socket.socket()
+        self.socket.settimeout(deadline_s)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        self.socket.connect((host, int(port)))
         self.received = b""
         self.gone = False
         if opening:
