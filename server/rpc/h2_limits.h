@@ -33,8 +33,8 @@ inline constexpr std::size_t kMaxInflatedBytes = 4 * kMaxHeaderBytes;
 // time on one connection.
 inline constexpr std::size_t kMaxUnreadOfConnection = std::size_t{4} * 1024 * 1024;
 inline constexpr std::size_t kMaxUnread = std::size_t{32} * 1024 * 1024;
-// What was answered and not yet taken, by windows or by sockets: beyond that, streams are held up and new calls are answered
-// with RESOURCE_EXHAUSTED.
+// What was answered and not yet taken, by windows or by sockets: beyond that, streams are held up
+// and new calls are answered with RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxUnsentOfConnection = std::size_t{4} * 1024 * 1024;
 inline constexpr std::size_t kMaxUnsent = std::size_t{32} * 1024 * 1024;
 // What may wait for a client that does not read its stream, unless it is a single message.

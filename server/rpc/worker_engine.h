@@ -1,10 +1,11 @@
 // WorkerEngine: an Engine made of workers of one kind, which share the port (SO_REUSEPORT).
 //
-// A Worker has, beside what Engine asks of it: EngineName, EngineVersion, kCountsConnections; Prepare, which starts
-// its thread, pins it and runs on_start there; Listen, which takes the port (0: any) and returns
-// it, 0 with a reason when it cannot; Serve, which lets the thread go; BeginStop, which tells that
-// the end comes; and Stop, which waits for the calls under way until a deadline, cancels the rest
-// and joins the thread. Stop is also good for a worker that never came to serve.
+// A Worker has, beside what Engine asks of it: EngineName, EngineVersion and kCountsConnections;
+// Prepare, which starts its thread, pins it and runs on_start there; Listen, which takes the port
+// (0: any) and returns it, 0 with a reason when it cannot; Serve, which lets the thread go;
+// BeginStop, which tells that the end comes; and Stop, which waits for the calls under way until a
+// deadline, cancels the rest and joins the thread. Stop is also good for a worker that never came
+// to serve.
 #pragma once
 
 #include <chrono>
