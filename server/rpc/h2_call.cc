@@ -105,6 +105,7 @@ void H2Call::ReadMore() {
     if (arrived == Arrived::kRefused) return;
     if (arrived == Arrived::kNothing) {
       Credit();
+      if (in_.empty()) in_.Clear();
       if (!ended_) return;
       if (!in_.empty()) return EndByEngine({Code::kInternal, "the last message is cut off", {}});
       told_ended_ = true;
@@ -116,7 +117,8 @@ void H2Call::ReadMore() {
     in_.Consume(kMessageHeadBytes + bytes);
     connection_->NoteRead(kMessageHeadBytes + bytes);
   }
-  if (final_) DropInput();
+  // Long messages leave no memory behind: streams stay.
+  if (final_ || in_.empty()) DropInput();
 }
 
 // Lets the client send as much again as came.
@@ -250,7 +252,9 @@ void H2Call::Take(std::size_t bytes, ByteBuffer& to) {
   to.Append(out_.data(), bytes);
   out_.Consume(bytes);
   connection_->NoteSent(bytes);
-  if (out_.empty() && !final_ && !std::exchange(drained_, true)) owner_.NoteDrained(*this);
+  if (!out_.empty()) return;
+  out_.Clear();
+  if (!final_ && !std::exchange(drained_, true)) owner_.NoteDrained(*this);
 }
 
 void H2Call::DropInput() {

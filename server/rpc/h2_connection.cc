@@ -76,7 +76,7 @@ void H2Connection::Flush() {
     if (count == 0) break;
     if (count < 0) {
       dirty_ = false;
-      out.Clear();
+      out.Consume(out.size());
       return Close();
     }
     out.Append(bytes, static_cast<std::size_t>(count));
@@ -84,7 +84,7 @@ void H2Connection::Flush() {
   dirty_ = false;  // not earlier: what sending itself asked for has been sent
   if (out.size() >= h2_limits::kSendBytes) MarkDirty();
   Write(out.data(), out.size());
-  out.Clear();
+  out.Consume(out.size());
   if (closed() || blocked_at_ != 0) return;
   if (nghttp2_session_want_read(session_.get()) == 0 &&
       nghttp2_session_want_write(session_.get()) == 0) {

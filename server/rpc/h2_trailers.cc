@@ -1,5 +1,7 @@
 #include "server/rpc/h2_trailers.h"
 
+#include <algorithm>
+
 #include "server/rpc/h2_limits.h"
 #include "server/rpc/h2_text.h"
 
@@ -16,6 +18,13 @@ nghttp2_nv Field(std::string_view name, std::string_view value, uint8_t flags) {
           .namelen = name.size(),
           .valuelen = value.size(),
           .flags = flags};
+}
+
+// The beginning that is shown, in whole characters of UTF-8.
+std::string_view Shown(std::string_view message) {
+  std::size_t end = std::min(message.size(), h2_limits::kMaxMessageBytes);
+  while (end > 0 && end < message.size() && (message[end] & 0xc0) == 0x80) --end;
+  return message.substr(0, end);
 }
 
 // The value is this answer's alone: it is copied, and not kept for later ones.
@@ -46,8 +55,7 @@ void H2Trailers::Make(const Status& status, bool alone) {
   }
   if (!status.message.empty()) {
     message_.clear();
-    AppendPercentEncoded(std::string_view(status.message).substr(0, h2_limits::kMaxMessageBytes),
-                         message_);
+    AppendPercentEncoded(Shown(status.message), message_);
     Add(OwnField("grpc-message", message_));
   }
   if (!status.details.empty() && status.details.size() <= h2_limits::kMaxDetailsBytes) {

@@ -127,13 +127,15 @@ void H2Worker::Run() {
 }
 
 void H2Worker::WatchListener(bool watched) {
+  const int operation = watched ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
+  bool done = true;
   for (const int socket : listener_.sockets()) {
     epoll_event event{.events = EPOLLIN,
                       .data = {.u64 = kListenerEvent | static_cast<uint64_t>(socket)}};
-    const int operation = watched ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
-    OBJPOOL_CHECK(epoll_ctl(epoll_, operation, socket, &event) == 0, "a listener is watched");
+    done = (epoll_ctl(epoll_, operation, socket, &event) == 0 || errno == EEXIST) && done;
   }
-  deaf_ = !watched;
+  // Where there is no memory to watch all of them, the next tick tries again.
+  deaf_ = !watched || !done;
 }
 
 void H2Worker::RunUntilStopped() {
