@@ -134,14 +134,16 @@ class HoardTest(unittest.TestCase):
                     # Its own descriptors are fewer than that.
                     wait_until(lambda: sum(raw.settled() for raw in raws) >= 20, "connections")
                 begin = time.monotonic()
-                with Raw(besieged.address) as raw:
-                    raw.send(h2.call(1, path=h2.LIST_POOLS))
-                    self.assertTrue(raw.read_until(lambda frames: any(
-                        kind == h2.HEADERS and flags & h2.END_STREAM
-                        for kind, flags, *_ in frames)))
+                wait_until(lambda: self.is_served(besieged), "served again")
                 slowest_s = max(slowest_s, time.monotonic() - begin)
             print(f"serving again after {slowest_s * 1000:.1f} ms at the most")
             self.assertLess(slowest_s, 1)
+
+    def is_served(self, besieged):
+        with Raw(besieged.address) as raw:
+            raw.send(h2.call(1, path=h2.LIST_POOLS))
+            return raw.read_until(lambda frames: any(
+                kind == h2.HEADERS and flags & h2.END_STREAM for kind, flags, *_ in frames))
 
     def test_it_stops_in_time_while_it_is_attacked(self):
         with Server(CONFIG, FLAGS) as server, contextlib.ExitStack() as stack:
