@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/h2_flood_guard.h"
@@ -11,6 +12,7 @@
 #include "server/rpc/h2_message.h"
 #include "server/rpc/h2_request_head.h"
 #include "server/rpc/h2_text.h"
+#include "server/rpc/h2_trailers.h"
 
 namespace objpool::rpc {
 namespace {
@@ -159,6 +161,45 @@ TEST(RequestHead, KeepsLittleOfALongPath) {
   RequestHead head = Head();
   EXPECT_TRUE(head.Add(":path", "/" + std::string(10'000, 'p')));
   EXPECT_EQ(head.path().size(), h2_limits::kMaxPathBytes);
+}
+
+// The fields, as "name: value".
+std::vector<std::string> Fields(const H2Trailers& trailers) {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < trailers.count(); ++i) {
+    const nghttp2_nv& field = trailers.fields()[i];
+    lines.push_back(std::string(reinterpret_cast<const char*>(field.name), field.namelen) + ": " +
+                    std::string(reinterpret_cast<const char*>(field.value), field.valuelen));
+  }
+  return lines;
+}
+
+TEST(H2Trailers, SayTheStatusAndWhatGoesWithIt) {
+  using Lines = std::vector<std::string>;
+  H2Trailers trailers;
+  trailers.Make({}, false);
+  EXPECT_EQ(Fields(trailers), Lines{"grpc-status: 0"});
+  trailers.Make({Code::kUnauthenticated, "50% \xc3\xa4", std::string("\xff", 1), 250}, false);
+  EXPECT_EQ(Fields(trailers),
+            (Lines{"grpc-status: 16", "grpc-message: 50%25 %C3%A4", "grpc-status-details-bin: /w",
+                   "grpc-retry-pushback-ms: 250"}));
+  trailers.Make({Code::kUnimplemented, "", {}}, true);
+  EXPECT_EQ(Fields(trailers), (Lines{":status: 200", "content-type: application/grpc",
+                                     "grpc-status: 12", "grpc-accept-encoding: identity"}));
+}
+
+TEST(H2Trailers, AreNotLongerThanClientsTake) {
+  H2Trailers trailers;
+  std::string message = "x";
+  while (message.size() < 2 * h2_limits::kMaxMessageBytes) message += "\xc3\xa4";
+  trailers.Make({Code::kInternal, message, std::string(h2_limits::kMaxDetailsBytes + 1, 'd')},
+                true);
+  const std::vector<std::string> fields = Fields(trailers);
+  ASSERT_EQ(fields.size(), 4U) << "without details";
+  EXPECT_TRUE(fields[3].ends_with("%C3%A4")) << "whole characters";
+  trailers.Make({Code::kInternal, "", std::string(h2_limits::kMaxDetailsBytes, 'd')}, true);
+  ASSERT_EQ(Fields(trailers).size(), 4U);
+  EXPECT_LT(Fields(trailers)[3].size(), 6200U);
 }
 
 TEST(FloodGuard, LetsABurstPassAndThenARate) {
