@@ -38,6 +38,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
                          .Take());
   AppendBufferMetrics(sources, families);
   AppendSessionMetrics(sources, families);
+  AppendConnectionMetrics(sources, families);
   AppendRpcMetrics(sources, families);
   metrics::AppendProcessMetrics(families);
   return families;

@@ -34,7 +34,7 @@ struct CollectorSources {
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
 // Its parts: what pools and slots hold and hand over; what became of grants; who waits; what goes
-// into and out of buffers; sessions; calls and workers.
+// into and out of buffers; sessions; connections; calls and workers.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
@@ -45,6 +45,8 @@ void AppendBufferMetrics(const CollectorSources& sources,
                          std::vector<prometheus::MetricFamily>& families);
 void AppendSessionMetrics(const CollectorSources& sources,
                           std::vector<prometheus::MetricFamily>& families);
+void AppendConnectionMetrics(const CollectorSources& sources,
+                             std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,
                       std::vector<prometheus::MetricFamily>& families);
 

@@ -164,7 +164,8 @@ bool Server::StartEngine(std::string& why) {
     const bool more = session_service_->Turn(worker, at);
     return pools_->Turn(worker, at) || more;  // last, see there
   };
-  engine_ = rpc::StartGrpcEngine(options, methods_, std::move(hooks), why);
+  const auto start = config_.engine == EngineKind::kH2 ? rpc::StartH2Engine : rpc::StartGrpcEngine;
+  engine_ = start(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
     why = "listen: " + why;
     return false;

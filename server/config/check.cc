@@ -55,6 +55,10 @@ std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, Confi
   CheckPath(config.ready_file, "ready_file", errors);
   config.state_dir = message.state_dir();
   CheckPath(config.state_dir, "state_dir", errors);
+  if (!config::v1::Engine_IsValid(message.engine())) {
+    errors.AddLimit("engine", "ENGINE_GRPC or ENGINE_H2", std::to_string(message.engine()));
+  }
+  config.engine = message.engine() == config::v1::ENGINE_H2 ? EngineKind::kH2 : EngineKind::kGrpc;
   config.workers = message.workers();
   if (config.workers > kMaxWorkers) {
     errors.AddLimit("workers", "0 (automatic) or 1 .. " + std::to_string(kMaxWorkers),

@@ -67,11 +67,14 @@ struct PoolSpec {
 // Number of its handles.
 [[nodiscard]] uint32_t CapacityOf(const PoolSpec& spec);
 
+enum class EngineKind : uint8_t { kGrpc, kH2 };
+
 struct Config {
   Endpoint listen{"127.0.0.1", 7420};
   std::optional<Endpoint> metrics_listen = Endpoint{"127.0.0.1", 9742};  // none: not served
   std::string ready_file;                                                // empty: not written
   bool insecure_allow_plaintext = false;
+  EngineKind engine = EngineKind::kGrpc;
   uint32_t workers = 0;  // 0: one for each usable CPU
   std::chrono::milliseconds shutdown_grace{5'000};
   bool reflection = true;

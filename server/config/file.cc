@@ -76,6 +76,7 @@ void Override(const ConfigOverrides& overrides, config::v1::ServerConfig& messag
   if (overrides.metrics_listen) message.set_metrics_listen(*overrides.metrics_listen);
   if (overrides.ready_file) message.set_ready_file(*overrides.ready_file);
   if (overrides.state_dir) message.set_state_dir(*overrides.state_dir);
+  if (overrides.engine) message.set_engine(*overrides.engine);
   if (overrides.workers) message.set_workers(*overrides.workers);
   if (overrides.reflection) message.set_reflection(*overrides.reflection);
   if (overrides.insecure_allow_plaintext) {
@@ -171,6 +172,8 @@ std::string PrintConfig(const Config& config) {
                                                    : "off");
   message.set_ready_file(config.ready_file);
   message.set_insecure_allow_plaintext(config.insecure_allow_plaintext);
+  message.set_engine(config.engine == EngineKind::kH2 ? config::v1::ENGINE_H2
+                                                      : config::v1::ENGINE_GRPC);
   message.set_workers(config.workers);
   *message.mutable_shutdown_grace() = ToDuration(config.shutdown_grace.count());
   message.set_reflection(config.reflection);

@@ -22,6 +22,7 @@ struct ConfigOverrides {
   std::optional<std::string> metrics_listen;
   std::optional<std::string> ready_file;
   std::optional<bool> insecure_allow_plaintext;
+  std::optional<config::v1::Engine> engine;
   std::optional<uint32_t> workers;
   std::optional<std::chrono::milliseconds> shutdown_grace;
   std::optional<bool> reflection;

@@ -26,6 +26,7 @@ struct Flags {
   std::string config;
   ConfigOverrides overrides;
   std::optional<std::string> shutdown_grace;
+  std::optional<std::string> engine;
   bool check_config = false;
   bool print_config = false;
   std::optional<std::string> dump_state;
@@ -54,6 +55,10 @@ void Define(CLI::App& app, Flags& flags) {
   app.add_option("--state_dir", overrides.state_dir,
                  "A folder for what outlives the server: grants, fences, keys")
       ->type_name("FOLDER");
+  app.add_option("--engine", flags.engine,
+                 "What carries the calls: the gRPC library, or a lighter server of our own")
+      ->type_name("grpc|h2")
+      ->check(CLI::IsMember({"grpc", "h2"}));
   app.add_option("--workers", overrides.workers, "Worker threads; 0 is automatic")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
@@ -113,6 +118,10 @@ std::variant<Config, Exit, StateCommand> Load(Flags& flags) {
       errors.AddLimit("shutdown_grace", "a number with its unit, as in 500ms, 5s or 1m",
                       Quoted(*flags.shutdown_grace));
     }
+  }
+  if (flags.engine) {
+    flags.overrides.engine =
+        *flags.engine == "h2" ? config::v1::ENGINE_H2 : config::v1::ENGINE_GRPC;
   }
   std::optional<Config> config = LoadConfig(flags.config, flags.overrides, errors);
   if (!errors.empty()) return Refuse(errors.Lines());

@@ -1,7 +1,7 @@
 // Engine: the transport behind the seam. It owns the workers: one thread each, pinned to one CPU,
 // which polls its own events and runs the handlers of its own calls.
 //
-// A second engine can stand beside the first by offering the same function as StartGrpcEngine.
+// There are two, alike in all that handlers and clients can see: gRPC's own, and one on libnghttp2.
 #pragma once
 
 #include <chrono>
@@ -48,6 +48,8 @@ class Engine {
   [[nodiscard]] virtual std::string address() const = 0;
   [[nodiscard]] virtual uint32_t workers() const = 0;
   [[nodiscard]] virtual const WorkerStats& stats(uint32_t worker) const = 0;
+  // Whether it sees connections, and counts them in those.
+  [[nodiscard]] virtual bool counts_connections() const = 0;
   // Why the worker is not pinned; empty when it is, or need not be.
   [[nodiscard]] virtual std::string pin_error(uint32_t worker) const = 0;
   // Makes the worker take its next turn at once. Any thread.
@@ -64,5 +66,9 @@ class Engine {
 [[nodiscard]] std::unique_ptr<Engine> StartGrpcEngine(const EngineOptions& options,
                                                       const MethodTable& methods, WorkerHooks hooks,
                                                       std::string& why);
+// The same on libnghttp2.
+[[nodiscard]] std::unique_ptr<Engine> StartH2Engine(const EngineOptions& options,
+                                                    const MethodTable& methods, WorkerHooks hooks,
+                                                    std::string& why);
 
 }  // namespace objpool::rpc

@@ -2,96 +2,21 @@
 // worker. The servers share the port (SO_REUSEPORT), so a connection belongs to one worker for
 // life, and so do the calls on it.
 #include <absl/synchronization/mutex.h>
-#include <grpcpp/grpcpp.h>
 
 #include <memory>
-#include <system_error>
-#include <thread>
 #include <utility>
-#include <vector>
 
-#include "pool/base/check.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/grpc_worker.h"
-#include "server/rpc/port_claim.h"
+#include "server/rpc/worker_engine.h"
 
 namespace objpool::rpc {
-namespace {
-
-class GrpcEngine final : public Engine {
- public:
-  GrpcEngine(EngineOptions options, const MethodTable& methods, WorkerHooks hooks, PortClaim claim)
-      : options_(std::move(options)), hooks_(std::move(hooks)), claim_(std::move(claim)) {
-    for (uint32_t i = 0; i < options_.worker_cpus.size(); ++i) {
-      workers_.push_back(std::make_unique<GrpcWorker>(i, options_, methods, hooks_));
-    }
-  }
-  ~GrpcEngine() override { Stop(std::chrono::milliseconds(0)); }
-
-  // Nothing listens before every worker is ready.
-  [[nodiscard]] bool Start(std::string& why) {
-    for (const auto& worker : workers_) {
-      if (!worker->Prepare(why)) return false;
-    }
-    for (const auto& worker : workers_) {
-      options_.port = worker->Listen(options_.host, options_.port, why);
-      if (options_.port == 0) return false;
-    }
-    for (const auto& worker : workers_) worker->Serve();
-    return true;
-  }
-
-  [[nodiscard]] std::string name() const override { return "grpc"; }
-  [[nodiscard]] std::string version() const override { return grpc::Version(); }
-  [[nodiscard]] std::string address() const override {
-    const bool v6 = options_.host.find(':') != std::string::npos;
-    return (v6 ? "[" + options_.host + "]" : options_.host) + ":" + std::to_string(options_.port);
-  }
-  [[nodiscard]] uint32_t workers() const override { return static_cast<uint32_t>(workers_.size()); }
-  [[nodiscard]] const WorkerStats& stats(uint32_t worker) const override {
-    return workers_[worker]->stats();
-  }
-  [[nodiscard]] std::string pin_error(uint32_t worker) const override {
-    return workers_[worker]->pin_error();
-  }
-
-  void Stop(std::chrono::milliseconds grace) override {
-    const auto deadline = std::chrono::system_clock::now() + grace;
-    for (const auto& worker : workers_) worker->BeginStop();
-    // Side by side, because each takes as long as its slowest call.
-    std::vector<std::jthread> stoppers;
-    for (const auto& worker : workers_) {
-      try {
-        stoppers.emplace_back([&worker, deadline] { worker->Stop(deadline); });
-      } catch (const std::system_error&) {
-        worker->Stop(deadline);  // no thread to be had
-      }
-    }
-  }
-  void Wake(uint32_t worker) override { workers_[worker]->Wake(); }
-  void Hurry() override {
-    for (const auto& worker : workers_) worker->Hurry();
-  }
-
- private:
-  EngineOptions options_;
-  WorkerHooks hooks_;
-  const PortClaim claim_;
-  std::vector<std::unique_ptr<GrpcWorker>> workers_;
-};
-
-}  // namespace
 
 std::unique_ptr<Engine> StartGrpcEngine(const EngineOptions& options, const MethodTable& methods,
                                         WorkerHooks hooks, std::string& why) {
-  OBJPOOL_CHECK(!options.worker_cpus.empty(), "there is a worker");
-  auto claim = PortClaim::Take(options.host, options.port, why);
-  if (!claim) return nullptr;
   // Debian builds Abseil with its deadlock detector on, which costs every call several per cent.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  auto engine = std::make_unique<GrpcEngine>(options, methods, std::move(hooks), *std::move(claim));
-  if (!engine->Start(why)) return nullptr;
-  return engine;
+  return StartWorkers<GrpcWorker>(options, methods, std::move(hooks), why);
 }
 
 }  // namespace objpool::rpc

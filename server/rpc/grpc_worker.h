@@ -7,6 +7,7 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/grpcpp.h>
 #include <grpcpp/server.h>
 
 #include <atomic>
@@ -40,14 +41,15 @@ class GrpcWorker {
              const WorkerHooks& hooks);
   ~GrpcWorker();
 
-  // In this order, all by one thread: Prepare starts the thread, pins it and runs on_start there;
-  // Listen takes the port (0: any) and returns it, 0 with `why` when it cannot; Serve lets the
-  // thread go.
+  static constexpr bool kCountsConnections = false;
+  [[nodiscard]] static std::string EngineName() { return "grpc"; }
+  [[nodiscard]] static std::string EngineVersion() { return grpc::Version(); }
+
+  // See worker_engine.h. In this order, all by one thread.
   [[nodiscard]] bool Prepare(std::string& why);
   [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
   void Serve();
-  // BeginStop tells streams to end; Stop waits for the calls under way until `deadline`, cancels
-  // the rest and joins. Also good for a worker that never came to serve.
+  // BeginStop tells streams to end.
   void BeginStop() { stopping_.store(true, std::memory_order_relaxed); }
   void Stop(std::chrono::system_clock::time_point deadline);
   // Any thread, at any time.

@@ -12,6 +12,7 @@
 #include "pool/base/counter.h"
 #include "pool/base/histogram.h"
 #include "server/rpc/boot_clock.h"
+#include "server/rpc/connection_stats.h"
 #include "server/rpc/status.h"
 
 namespace objpool::rpc {
@@ -41,6 +42,7 @@ struct alignas(base::kCacheLineBytes) WorkerStats {
   base::Counter busy_ns;             // time not spent waiting
   std::atomic<BootNs> turned_at{0};  // when the last turn began, or the loop; 0 before
   std::atomic<uint64_t> calls_under_way{0};
+  ConnectionStats connections;
   std::atomic<bool> pinned{false};
 };
 

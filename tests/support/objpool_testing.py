@@ -1,7 +1,8 @@
 """What end-to-end tests share: a real objpoold on ports of its own, its API, and its metrics.
 
 Every wait has a deadline that only a bug can reach. Paths come from the environment, which ctest
-sets: OBJPOOL_BIN_DIR has the binaries, OBJPOOL_PYTHON_DIR the generated API.
+sets: OBJPOOL_BIN_DIR has the binaries, OBJPOOL_PYTHON_DIR the generated API. OBJPOOL_ENGINE is the
+engine of servers that name none themselves.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import urllib.request
 
 BIN_DIR = pathlib.Path(os.environ["OBJPOOL_BIN_DIR"])
 PYTHON_DIR = pathlib.Path(os.environ["OBJPOOL_PYTHON_DIR"])
+ENGINE_FLAGS = [f"--engine={engine}"] if (engine := os.environ.get("OBJPOOL_ENGINE")) else []
 sys.path.insert(0, str(PYTHON_DIR))
 
 import grpc  # noqa: E402
@@ -54,9 +56,11 @@ class Server:
         self.ready_file = path / "ready.json"
         self.log_path = path / "log"
         (path / "config.textproto").write_text(config)
+        named = any(str(flag).startswith("--engine") for flag in flags)
+        engine = [] if named else ENGINE_FLAGS
         command = [*prefix, BIN_DIR / "objpoold", "--config", path / "config.textproto",
                    "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0",
-                   f"--ready_file={self.ready_file}", *flags]
+                   f"--ready_file={self.ready_file}", *engine, *flags]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until(lambda: self.ready_file.exists() or self.process.poll() is not None, "ready")

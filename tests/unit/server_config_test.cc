@@ -63,6 +63,7 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
   EXPECT_EQ(config.metrics_listen, (Endpoint{"127.0.0.1", 9742}));
   EXPECT_EQ(config.ready_file, "");
   EXPECT_FALSE(config.insecure_allow_plaintext);
+  EXPECT_EQ(config.engine, EngineKind::kGrpc);
   EXPECT_EQ(config.workers, 0u);
   EXPECT_EQ(config.shutdown_grace.count(), 5000);
   EXPECT_TRUE(config.reflection);
@@ -71,7 +72,8 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
 
 constexpr std::string_view kFull = R"(
   listen: "[::1]:0" metrics_listen: "off" ready_file: "/run/objpoold.json"
-  insecure_allow_plaintext: true workers: 7 shutdown_grace { nanos: 250000000 } reflection: false
+  insecure_allow_plaintext: true engine: ENGINE_H2
+  workers: 7 shutdown_grace { nanos: 250000000 } reflection: false
   pools { name: "ids" ids { first: -3 count: 16777216 } ttl_min { seconds: 60 } }
   pools { name: "labels-2" labels { label: "red" label: "\xc3\xa9\"\n" } ttl_max { seconds: 2 } }
   pools {
@@ -85,6 +87,7 @@ TEST(ServerConfig, EveryKeyIsRead) {
   EXPECT_EQ(config.metrics_listen, std::nullopt);
   EXPECT_EQ(config.ready_file, "/run/objpoold.json");
   EXPECT_TRUE(config.insecure_allow_plaintext);
+  EXPECT_EQ(config.engine, EngineKind::kH2);
   EXPECT_EQ(config.workers, 7u);
   EXPECT_EQ(config.shutdown_grace.count(), 250);
   EXPECT_FALSE(config.reflection);
@@ -199,6 +202,8 @@ TEST(ServerConfig, ContradictionsAndRangesOfTheServerAreRefused) {
   Good(std::string(kOnePool) + "listen: '127.0.0.1:0' metrics_listen: '127.0.0.1:0'");
   EXPECT_THAT(BadWithPool("workers: 1025"),
               ElementsAre("workers: must be 0 (automatic) or 1 .. 1024, but is 1025"));
+  EXPECT_THAT(BadWithPool("engine: 3"),
+              ElementsAre("engine: must be ENGINE_GRPC or ENGINE_H2, but is 3"));
   EXPECT_THAT(BadWithPool("ready_file: 'a\\000b'"),
               ElementsAre(StartsWith("ready_file: must be ")));
   for (const std::string_view grace :

@@ -66,17 +66,19 @@ class ServerFlags : public testing::Test {
 };
 
 constexpr std::string_view kFile = R"(
-  listen: "not an address" workers: 3 shutdown_grace { nanos: 1 } ready_file: "/a"
+  listen: "not an address" engine: ENGINE_H2 workers: 3 shutdown_grace { nanos: 1 } ready_file: "/a"
   pools { name: "p" ids { count: 1 } })";
 
 TEST_F(ServerFlags, FlagsReplaceTheKeysOfTheFileRightOrWrong) {
   WriteFile(kFile);
-  const Config config = GoodConfig(RunWithFile(
-      {"--listen", "0.0.0.0:0", "--metrics_listen=off", "--ready_file", "/b", "--workers", "0",
-       "--shutdown_grace", "20ms", "--insecure_allow_plaintext", "--reflection=false"}));
+  const Config config = GoodConfig(
+      RunWithFile({"--listen", "0.0.0.0:0", "--metrics_listen=off", "--ready_file", "/b",
+                   "--workers", "0", "--shutdown_grace", "20ms", "--insecure_allow_plaintext",
+                   "--reflection=false", "--engine=grpc"}));
   EXPECT_EQ(config.listen, (Endpoint{"0.0.0.0", 0}));
   EXPECT_EQ(config.metrics_listen, std::nullopt);
   EXPECT_EQ(config.ready_file, "/b");
+  EXPECT_EQ(config.engine, EngineKind::kGrpc);
   EXPECT_EQ(config.workers, 0u);
   EXPECT_EQ(config.shutdown_grace.count(), 20);
   EXPECT_TRUE(config.insecure_allow_plaintext);
@@ -94,6 +96,7 @@ TEST_F(ServerFlags, WhatNoFlagNamesStaysAsTheFileOrTheDefaultHasIt) {
   EXPECT_FALSE(config.insecure_allow_plaintext);
   EXPECT_FALSE(config.reflection);
   EXPECT_EQ(config.workers, 4u);
+  EXPECT_EQ(GoodConfig(RunWithFile({"--engine", "h2"})).engine, EngineKind::kH2);
 }
 
 TEST_F(ServerFlags, HyphensMayStandForUnderscoresInNamesAndStayInValues) {
@@ -162,6 +165,9 @@ TEST_F(ServerFlags, WhatItDoesNotUnderstandIsNamed) {
   for (const char* const workers : {"-1", "1025", "many", "1.5", "99999999999999999999", ""}) {
     ExpectRefusal(RunWithFile({std::string("--workers=") + workers}), "workers");
   }
+  for (const char* const engine : {"http", "H2", ""}) {
+    ExpectRefusal(RunWithFile({std::string("--engine=") + engine}), "engine");
+  }
   for (const char* const grace : {"5", "-1s", "6m", "soon", ""}) {
     ExpectRefusal(RunWithFile({std::string("--shutdown_grace=") + grace}), "shutdown_grace");
   }
@@ -171,9 +177,9 @@ TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
   const Exit help = GoodExit(Run({"--help"}));
   EXPECT_EQ(help.code, 0);
   for (const char* const flag :
-       {"--config", "--listen", "--metrics_listen", "--ready_file", "--workers", "--shutdown_grace",
-        "--insecure_allow_plaintext", "--reflection", "--check_config", "--print_config",
-        "--version", "Example: objpoold --config"}) {
+       {"--config", "--listen", "--metrics_listen", "--ready_file", "--engine", "--workers",
+        "--shutdown_grace", "--insecure_allow_plaintext", "--reflection", "--check_config",
+        "--print_config", "--version", "Example: objpoold --config"}) {
     EXPECT_THAT(help.out, HasSubstr(flag));
   }
   const Exit version = GoodExit(Run({"--version"}));

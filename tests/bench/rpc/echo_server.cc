@@ -1,7 +1,7 @@
-// rpc_echo: the engine of objpoold with a handler that does nothing, as what the engine costs by
+// rpc_echo: an engine of objpoold with a handler that does nothing, as what the engine costs by
 // itself.
 //
-//   rpc_echo CPU READY_FILE
+//   rpc_echo grpc|h2 CPU READY_FILE
 //
 // Serves with one worker on that CPU; its address is in the file once it does. Until SIGTERM.
 #include <signal.h>
@@ -40,10 +40,12 @@ void Fill(objpool::rpc::UnaryCall& call) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string_view cpu_text = argc == 3 ? argv[1] : "";
+  const std::string_view engine_name = argc == 4 ? argv[1] : "";
+  const std::string_view cpu_text = argc == 4 ? argv[2] : "";
   uint32_t cpu = 0;
-  if (std::from_chars(cpu_text.begin(), cpu_text.end(), cpu).ptr != cpu_text.end() || argc != 3) {
-    std::fputs("rpc_echo CPU READY_FILE\n", stderr);
+  if (std::from_chars(cpu_text.begin(), cpu_text.end(), cpu).ptr != cpu_text.end() ||
+      (engine_name != "grpc" && engine_name != "h2")) {
+    std::fputs("rpc_echo grpc|h2 CPU READY_FILE\n", stderr);
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
@@ -57,16 +59,17 @@ int main(int argc, char** argv) {
   objpool::rpc::EngineOptions options;
   options.worker_cpus = {cpu};
   std::string why;
-  const auto engine = objpool::rpc::StartGrpcEngine(
-      options, methods,
-      {.on_start = [](uint32_t, std::string&) { return true; },
-       .on_turn = [](uint32_t, objpool::rpc::BootNs) { return false; }},
-      why);
+  const auto start =
+      engine_name == "h2" ? objpool::rpc::StartH2Engine : objpool::rpc::StartGrpcEngine;
+  const auto engine = start(options, methods,
+                            {.on_start = [](uint32_t, std::string&) { return true; },
+                             .on_turn = [](uint32_t, objpool::rpc::BootNs) { return false; }},
+                            why);
   if (engine == nullptr) {
     std::fprintf(stderr, "rpc_echo: %s\n", why.c_str());
     return 1;
   }
-  std::ofstream(argv[2]) << engine->address() << std::endl;
+  std::ofstream(argv[3]) << engine->address() << std::endl;
   int got = 0;
   sigwait(&stops, &got);
   engine->Stop(std::chrono::milliseconds(100));

@@ -24,7 +24,7 @@ constexpr std::string_view kStream = "streamed 64";
 constexpr std::string_view kFolded = "streamed 64, folded";
 constexpr std::string_view kBatch = "batch 64, 8x1";
 
-constexpr std::array<Goal, 16> kGoals = {{
+constexpr std::array<Goal, 26> kGoals = {{
     {kBatch, kVolatile, kBatch, kRedisLua, 4},
     {kStream, kVolatile, kStream, kRedisLua, 2.5},
     {kFolded, kVolatile, kStream, kRedisLua, 2.5},
@@ -41,6 +41,16 @@ constexpr std::array<Goal, 16> kGoals = {{
     {k1x64, kProcess, k1x64, kVolatile, 0},
     {kBatch, kProcess, kBatch, kVolatile, 0},
     {kFolded, kProcess, kFolded, kVolatile, 0},
+    {kOneCall, kH2, kOneCall, kVolatile, 0},
+    {k1x64, kH2, k1x64, kVolatile, 0},
+    {k8x8, kH2, k8x8, kVolatile, 0},
+    {k64x1, kH2, k64x1, kVolatile, 0},
+    {kStream, kH2, kStream, kVolatile, 0},
+    {kFolded, kH2, kFolded, kVolatile, 0},
+    {kBatch, kH2, kBatch, kVolatile, 0},
+    {k1x64, kH2, k1x64, kEchoH2, 0},
+    {k1x64, kH2, k64x1, kRedisLua, 0},
+    {k1x64, kH2, k64x1, kRedisPlain, 0},
 }};
 
 void Print(std::string_view text, int width) {

@@ -1,4 +1,4 @@
-// objpoold, volatile and durable, and the echo on its engine.
+// objpoold, volatile and durable and on either engine, and the echo on each of them.
 #include <fstream>
 #include <utility>
 
@@ -46,12 +46,14 @@ Sample RunTalks(ServerProcess& server, const std::string& address, const Cell& c
 
 class Objpoold final : public Contender {
  public:
-  Objpoold(std::string name, bool durable) : Contender(std::move(name)), durable_(durable) {}
+  Objpoold(std::string name, std::string engine, bool durable)
+      : Contender(std::move(name)), engine_(std::move(engine)), durable_(durable) {}
 
   [[nodiscard]] bool CanRun(const Cell& /*cell*/) const override { return true; }
 
   [[nodiscard]] bool Start(const Site& site, std::string& why) override {
-    const std::string base = site.folder + "/objpoold-" + (durable_ ? "process" : "volatile");
+    const std::string base =
+        site.folder + "/objpoold-" + engine_ + (durable_ ? "-process" : "-volatile");
     std::ofstream(base + ".textproto")
         << "pools { name: \"" << kPool << "\" ids { count: " << kCapacity << " } }\n";
     std::vector<std::string> words = {site.bin_folder + "/objpoold",
@@ -59,6 +61,7 @@ class Objpoold final : public Contender {
                                       "--listen=127.0.0.1:0",
                                       "--metrics_listen=off",
                                       "--workers=1",
+                                      "--engine=" + engine_,
                                       "--ready_file=" + base + ".ready"};
     if (durable_) words.push_back("--state_dir=" + base + ".state");
     server_ = ServerProcess::Start(words, site.server_cpu, base + ".log", why);
@@ -84,6 +87,7 @@ class Objpoold final : public Contender {
   }
 
  private:
+  const std::string engine_;
   const bool durable_;
   std::unique_ptr<ServerProcess> server_;
   std::string address_;
@@ -91,15 +95,16 @@ class Objpoold final : public Contender {
 
 class Echo final : public Contender {
  public:
-  Echo() : Contender(std::string(kEcho)) {}
+  Echo(std::string name, std::string engine)
+      : Contender(std::move(name)), engine_(std::move(engine)) {}
 
   [[nodiscard]] bool CanRun(const Cell& cell) const override { return cell.way == Way::kCalls; }
 
   [[nodiscard]] bool Start(const Site& site, std::string& why) override {
-    const std::string ready = site.folder + "/echo.ready";
+    const std::string ready = site.folder + "/echo-" + engine_ + ".ready";
     server_ = ServerProcess::Start(
-        {site.bin_folder + "/rpc_echo", std::to_string(site.server_cpu), ready}, site.server_cpu,
-        site.folder + "/echo.log", why);
+        {site.bin_folder + "/rpc_echo", engine_, std::to_string(site.server_cpu), ready},
+        site.server_cpu, site.folder + "/echo-" + engine_ + ".log", why);
     if (server_ == nullptr) return false;
     const auto up = [&] { return !(address_ = FirstLine(ready)).empty(); };
     if (!server_->WaitUntil(up, why)) return false;
@@ -113,6 +118,7 @@ class Echo final : public Contender {
   }
 
  private:
+  const std::string engine_;
   std::unique_ptr<ServerProcess> server_;
   std::string address_;
 };
@@ -120,9 +126,11 @@ class Echo final : public Contender {
 }  // namespace
 
 void AddGrpc(Contenders& to) {
-  to.push_back(std::make_unique<Objpoold>(std::string(kVolatile), false));
-  to.push_back(std::make_unique<Objpoold>(std::string(kProcess), true));
-  to.push_back(std::make_unique<Echo>());
+  to.push_back(std::make_unique<Objpoold>(std::string(kVolatile), "grpc", false));
+  to.push_back(std::make_unique<Objpoold>(std::string(kProcess), "grpc", true));
+  to.push_back(std::make_unique<Objpoold>(std::string(kH2), "h2", false));
+  to.push_back(std::make_unique<Echo>(std::string(kEcho), "grpc"));
+  to.push_back(std::make_unique<Echo>(std::string(kEchoH2), "h2"));
 }
 
 }  // namespace objpool::bench

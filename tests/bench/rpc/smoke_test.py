@@ -14,8 +14,8 @@ import unittest
 BIN_DIR = pathlib.Path(os.environ["OBJPOOL_BIN_DIR"])
 DEADLINE_S = 240
 
-OURS = {"objpoold volatile", "objpoold process"}
-ECHO = {"echo, same engine"}
+OURS = {"objpoold volatile", "objpoold process", "objpoold h2"}
+ECHO = {"echo, same engine", "echo, engine h2"}
 REDIS = {"Redis LPOP/RPUSH", "Redis Lua lease"}
 ETCD = {"etcd grant+put, durable"}
 # Cell -> who runs in it, where it is installed.

@@ -1,0 +1,211 @@
+#include "server/rpc/h2_connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "server/rpc/h2_call.h"
+#include "server/rpc/h2_limits.h"
+#include "server/rpc/h2_listener.h"
+#include "server/rpc/h2_worker.h"
+
+namespace objpool::rpc {
+namespace {
+
+constexpr std::size_t kFrameHeadBytes = 9;
+
+}  // namespace
+
+H2Connection::H2Connection(H2Worker& owner, int fd)
+    : owner_(owner),
+      fd_(fd),
+      peer_(PeerOf(fd)),
+      guard_(owner.now()),
+      began_at_(owner.now()),
+      frame_at_(owner.now()),
+      idle_at_(owner.now()) {}
+
+H2Connection::~H2Connection() {
+  if (fd_ >= 0) close(fd_);
+}
+
+bool H2Connection::Begin() {
+  session_ = owner_.protocol().Begin(*this);
+  if (session_ == nullptr) return false;
+  MarkDirty();
+  return true;
+}
+
+void H2Connection::OnEvents(uint32_t events) {
+  if (closed()) return;
+  if ((events & EPOLLOUT) != 0) return WriteRest();
+  // While the socket is blocked, reading is not asked for: then this says that the client has gone.
+  blocked_at_ == 0 ? Read() : Close();
+}
+
+void H2Connection::Read() {
+  uint8_t* const bytes = owner_.input();
+  const ssize_t got = recv(fd_, bytes, h2_limits::kReadBytes, 0);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) return Close();
+  const auto count = static_cast<std::size_t>(got);
+  useful_ = false;
+  const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);
+  MarkDirty();
+  // libnghttp2 says nothing of frames that it passes over.
+  if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid))) return;
+  const bool flood =
+      flooding_ || taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+  flood ? CutOff(Cut::kFlood, NGHTTP2_ENHANCE_YOUR_CALM)
+        : CutOff(Cut::kProtocol, NGHTTP2_PROTOCOL_ERROR);
+}
+
+void H2Connection::Flush() {
+  if (closed() || blocked_at_ != 0) {
+    dirty_ = false;
+    return;
+  }
+  ByteBuffer& out = owner_.output();
+  while (out.size() < h2_limits::kSendBytes) {
+    const uint8_t* bytes = nullptr;
+    const ssize_t count = nghttp2_session_mem_send(session_.get(), &bytes);
+    if (count == 0) break;
+    if (count < 0) {
+      dirty_ = false;
+      out.Consume(out.size());
+      return Close();
+    }
+    out.Append(bytes, static_cast<std::size_t>(count));
+  }
+  dirty_ = false;  // not earlier: what sending itself asked for has been sent
+  if (out.size() >= h2_limits::kSendBytes) MarkDirty();
+  Write(out.data(), out.size());
+  out.Consume(out.size());
+  if (closed() || blocked_at_ != 0) return;
+  if (nghttp2_session_want_read(session_.get()) == 0 &&
+      nghttp2_session_want_write(session_.get()) == 0) {
+    owner_.stats().connections.Note(Cut::kProtocol);  // and libnghttp2 has said so
+    Close();
+  }
+}
+
+// Sends, and keeps what the socket does not take; nothing is read until it has.
+void H2Connection::Write(const uint8_t* bytes, std::size_t count) {
+  if (count == 0) return;
+  const ssize_t sent = send(fd_, bytes, count, MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return Close();
+  const std::size_t taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
+  if (taken == count) return;
+  rest_.Append(bytes + taken, count - taken);
+  NoteUnsent(count - taken);
+  blocked_at_ = owner_.now();
+  owner_.Watch(*this, fd_, EPOLLOUT);
+}
+
+void H2Connection::WriteRest() {
+  const ssize_t sent = send(fd_, rest_.data(), rest_.size(), MSG_NOSIGNAL);
+  if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (sent < 0) return Close();
+  rest_.Consume(static_cast<std::size_t>(sent));
+  NoteSent(static_cast<std::size_t>(sent));
+  blocked_at_ = owner_.now();
+  if (!rest_.empty()) return;
+  rest_.Clear();
+  blocked_at_ = 0;
+  if (headers_at_ != 0) headers_at_ = owner_.now();  // nobody let their rest come
+  owner_.Watch(*this, fd_, EPOLLIN);
+  MarkDirty();
+}
+
+bool H2Connection::WriteData(const uint8_t* frame_head, std::size_t bytes, H2Call& call) {
+  ByteBuffer& out = owner_.output();
+  if (out.size() >= h2_limits::kSendBytes) return false;
+  out.Append(frame_head, kFrameHeadBytes);
+  call.Take(bytes, out);
+  return true;
+}
+
+void H2Connection::Drain() {
+  if (closed() || drained_at_ != 0) return;
+  drained_at_ = owner_.now();
+  (void)nghttp2_submit_shutdown_notice(session_.get());
+  MarkDirty();
+}
+
+// By hand, because the session may be in no state to send anything.
+void H2Connection::GoAway(uint32_t error) {
+  if (closed()) return;
+  if (blocked_at_ == 0) {
+    const auto last =
+        static_cast<uint32_t>(nghttp2_session_get_last_proc_stream_id(session_.get()));
+    std::array<uint8_t, kFrameHeadBytes + 8> frame = {0, 0, 8, NGHTTP2_GOAWAY};
+    for (std::size_t i = 0; i < 4; ++i) {
+      frame[kFrameHeadBytes + i] = static_cast<uint8_t>(last >> (24 - 8 * i));
+      frame[kFrameHeadBytes + 4 + i] = static_cast<uint8_t>(error >> (24 - 8 * i));
+    }
+    (void)send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+  }
+  Close();
+}
+
+void H2Connection::CutOff(Cut why, uint32_t error) {
+  owner_.stats().connections.Note(why);
+  GoAway(error);
+}
+
+void H2Connection::Close() {
+  if (closed()) return;
+  close(std::exchange(fd_, -1));
+  session_.reset();
+  NoteSent(rest_.size());
+  rest_.Clear();
+  // From the beginning after each, because the end of one call may end others.
+  for (H2Call* call = calls_; call != nullptr;) {
+    if (call->open()) {
+      call->OnClosed();
+      call = calls_;
+    } else {
+      call = call->next_;
+    }
+  }
+  NoteOver();
+}
+
+void H2Connection::NoteOver() {
+  if (closed() && calls_ == nullptr && !std::exchange(noted_over_, true)) owner_.NoteOver(*this);
+}
+
+void H2Connection::MarkDirty() {
+  if (!closed() && !std::exchange(dirty_, true)) owner_.NoteDirty(*this);
+}
+
+void H2Connection::OnTick(BootNs now) {
+  using namespace h2_limits;
+  if (closed()) return;
+  if (blocked_at_ != 0) {
+    if (now - blocked_at_ <= owner_.request_timeout_ns()) return;
+    return CutOff(Cut::kUnread, NGHTTP2_CANCEL);
+  }
+  const bool headless = headers_at_ != 0 && now - headers_at_ > kHandshakeNs;
+  const bool unsettled = !settled_ && now - began_at_ > kHandshakeNs;
+  if (headless || unsettled) return CutOff(Cut::kSlow, NGHTTP2_SETTINGS_TIMEOUT);
+  if (ping_at_ != 0 && now - ping_at_ > kKeepaliveAnswerNs) {
+    return CutOff(Cut::kSilent, NGHTTP2_CANCEL);
+  }
+  if (ping_at_ == 0 && now - frame_at_ > kKeepaliveNs) {
+    ping_at_ = now;
+    (void)nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
+    MarkDirty();
+  }
+  if (calls_ != nullptr) return;
+  if (drained_at_ == 0 && now - idle_at_ > kIdleNs) Drain();
+  if (drained_at_ != 0 && now - drained_at_ > kIdleGoneNs && now - idle_at_ > kIdleGoneNs) {
+    CutOff(Cut::kIdle, NGHTTP2_NO_ERROR);
+  }
+}
+
+}  // namespace objpool::rpc

@@ -1,0 +1,118 @@
+// H2Connection: one client's socket with its HTTP/2 session and its calls, on one worker.
+//
+// In a turn of its worker it reads at most once and sends about once: everything that the read
+// brought is answered together. After Close it stays until its last call is released, because calls
+// ask it who their client is.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "server/rpc/byte_buffer.h"
+#include "server/rpc/connection_stats.h"
+#include "server/rpc/h2_flood_guard.h"
+#include "server/rpc/h2_protocol.h"
+#include "server/rpc/h2_request_head.h"
+#include "server/rpc/status.h"
+
+namespace objpool::rpc {
+
+class H2Call;
+class H2Worker;
+
+class H2Connection {
+ public:
+  // Takes over the socket.
+  H2Connection(H2Worker& owner, int fd);
+  ~H2Connection();
+  H2Connection(const H2Connection&) = delete;
+  H2Connection& operator=(const H2Connection&) = delete;
+
+  // For the worker. False when it cannot be served.
+  [[nodiscard]] bool Begin();
+  void OnEvents(uint32_t events);  // of epoll
+  void OnTick(BootNs now);
+  // Sends what there is. Called by the worker at the end of each turn in which MarkDirty was.
+  void Flush();
+  // Asks the client to go. It may end its calls, and calls that it has just sent are served.
+  void Drain();
+  // Ends the session, and with it all calls. GoAway tells the client why, by an error of HTTP/2;
+  // CutOff counts it too.
+  void Close();
+  void GoAway(uint32_t error);
+  void CutOff(Cut why, uint32_t error);
+  [[nodiscard]] bool closed() const { return fd_ < 0; }
+  // Nobody refers to it any more.
+  [[nodiscard]] bool over() const { return closed() && calls_ == nullptr && !dirty_; }
+  [[nodiscard]] std::size_t place() const { return place_; }
+  void set_place(std::size_t place) { place_ = place; }
+
+  // For its calls. All do nothing once it is closed.
+  [[nodiscard]] const std::string& peer() const { return peer_; }
+  [[nodiscard]] std::size_t calls() const { return call_count_; }
+  void StartAnswer(H2Call& call);
+  void ResumeAnswer(const H2Call& call);
+  void EndAnswer(const H2Call& call);
+  void AnswerAtOnce(int32_t stream, const Status& status);
+  void Cancel(int32_t stream);
+  void Credit(int32_t stream, std::size_t bytes);
+  void Remove(H2Call& call);
+  // What calls hold of requests and of answers. NoteUnread is false when it is too much.
+  [[nodiscard]] bool NoteUnread(std::size_t bytes);
+  void NoteRead(std::size_t bytes);
+  void NoteUnsent(std::size_t bytes);
+  void NoteSent(std::size_t bytes);
+  [[nodiscard]] bool HasRoomForAnswers() const;
+
+  // For libnghttp2's callbacks. False ends the connection.
+  [[nodiscard]] bool OnFrameHead(const nghttp2_frame_hd& head);
+  void OnHeadersBegin();
+  [[nodiscard]] bool OnHeader(std::string_view name, std::string_view value);
+  void OnFrame(const nghttp2_frame& frame);
+  [[nodiscard]] bool OnInvalidFrame();
+  void OnData(H2Call* call, int32_t stream, std::string_view bytes);
+  void OnFrameSent(const nghttp2_frame& frame);
+  // False when as much is waiting as is sent at a time.
+  [[nodiscard]] bool WriteData(const uint8_t* frame_head, std::size_t bytes, H2Call& call);
+
+ private:
+  void Read();
+  void Write(const uint8_t* bytes, std::size_t count);
+  void WriteRest();
+  [[nodiscard]] bool Spend(FloodKind kind);
+  void BeginCall(int32_t stream);
+  void AnswerHttp(int32_t stream, const char* http_status);
+  void MarkDirty();
+  void NoteOver();
+
+  H2Worker& owner_;
+  int fd_;
+  const std::string peer_;
+  H2Session session_;
+  std::size_t place_ = 0;
+  H2Call* calls_ = nullptr;
+  std::size_t call_count_ = 0;
+  FloodGuard guard_;
+  RequestHead head_;
+  bool settled_ = false;  // the client's SETTINGS have come
+  bool dirty_ = false;
+  bool flooding_ = false;  // it sent more than it may
+  bool useful_ = false;    // what was read last had something in it
+  bool noted_over_ = false;
+  BootNs began_at_;
+  BootNs frame_at_;        // when the last whole frame came
+  BootNs headers_at_ = 0;  // when headers began that are not whole yet
+  BootNs ping_at_ = 0;     // when a ping was sent; 0: since then a frame came
+  BootNs idle_at_;         // when its last call ended
+  BootNs drained_at_ = 0;  // when it was asked to go
+  BootNs blocked_at_ = 0;  // since when the socket takes nothing
+  std::size_t unread_ = 0;
+  std::size_t unsent_ = 0;
+  ByteBuffer rest_;  // what the socket did not take yet
+};
+
+}  // namespace objpool::rpc

@@ -1,0 +1,85 @@
+// FloodGuard: how many frames a connection may send that cost the server something and bring the
+// client nothing. Each kind has an allowance that fills up with time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "server/rpc/boot_clock.h"
+
+namespace objpool::rpc {
+
+enum class FloodKind : uint8_t {
+  kReset,         // RST_STREAM
+  kPing,          // PING, answers included
+  kSettings,      // SETTINGS, answers included
+  kEmptyData,     // DATA with nothing in it, or padded
+  kWindowUpdate,  // WINDOW_UPDATE
+  kInvalid,       // frames that HTTP/2 forbids where they came, streams beyond the limit
+  kOther,         // PRIORITY and the like
+  kVoid,          // reads that brought no frame that anybody wants
+};
+inline constexpr std::size_t kFloodKinds = 8;
+
+class FloodGuard {
+ public:
+  struct Allowance {
+    uint32_t burst;
+    uint32_t per_s;
+  };
+  // A client may give up all its calls at once, and does so when it goes. To what it is answered it
+  // says pings (to measure the line) and window updates, some of them for each call: Earn() pays
+  // for those.
+  static constexpr std::array<Allowance, kFloodKinds> kAllowances = {{
+      {.burst = 1000, .per_s = 100},
+      {.burst = 100, .per_s = 10},
+      {.burst = 20, .per_s = 2},
+      {.burst = 200, .per_s = 20},
+      {.burst = 2000, .per_s = 500},
+      {.burst = 500, .per_s = 50},
+      {.burst = 500, .per_s = 50},
+      {.burst = 500, .per_s = 50},
+  }};
+
+  explicit FloodGuard(BootNs now) {
+    for (std::size_t i = 0; i < kFloodKinds; ++i) left_[i] = kAllowances[i].burst;
+    filled_at_.fill(now);
+  }
+
+  // Notes one of them. False when it was one too many.
+  [[nodiscard]] bool Spend(FloodKind kind, BootNs now) {
+    const auto i = static_cast<std::size_t>(kind);
+    if (left_[i] == 0) Fill(i, now);
+    if (left_[i] == 0) return false;
+    --left_[i];
+    return true;
+  }
+  // For a frame of an answer that was sent.
+  void Earn() {
+    Give(FloodKind::kPing, 1);
+    Give(FloodKind::kWindowUpdate, 4);
+  }
+
+ private:
+  static constexpr BootNs kSecondNs = 1'000'000'000;
+
+  void Give(FloodKind kind, uint32_t count) {
+    const auto i = static_cast<std::size_t>(kind);
+    left_[i] = std::min(left_[i] + count, kAllowances[i].burst);
+  }
+  // What time has given since the last time that all was spent.
+  void Fill(std::size_t i, BootNs now) {
+    const Allowance& allowance = kAllowances[i];
+    const BootNs each = kSecondNs / allowance.per_s;
+    const BootNs earned = (now - filled_at_[i]) / each;
+    left_[i] = static_cast<uint32_t>(std::min<BootNs>(earned, allowance.burst));
+    filled_at_[i] = earned > allowance.burst ? now : filled_at_[i] + (earned * each);
+  }
+
+  std::array<uint32_t, kFloodKinds> left_;
+  std::array<BootNs, kFloodKinds> filled_at_;
+};
+
+}  // namespace objpool::rpc

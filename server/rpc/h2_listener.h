@@ -1,0 +1,39 @@
+// H2Listener: the sockets on which one worker takes connections, beside the other workers' on the
+// same port. It survives the want of descriptors: one is kept in reserve, with which a connection
+// is taken and closed, so that its client does not wait for nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace objpool::rpc {
+
+class H2Listener {
+ public:
+  H2Listener() = default;
+  ~H2Listener() { Close(); }
+  H2Listener(const H2Listener&) = delete;
+  H2Listener& operator=(const H2Listener&) = delete;
+
+  // On all addresses of the host; port 0 takes any. Returns the port; 0, with `why`, when it cannot
+  // be had.
+  [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
+  [[nodiscard]] const std::vector<int>& sockets() const { return sockets_; }
+  // A new connection, not blocking; kNone when there is none. Where the system has no descriptor
+  // for one: kRefused, and it is closed; kStarved when not even that could be done.
+  [[nodiscard]] int Accept(int socket);
+  static constexpr int kNone = -1;
+  static constexpr int kRefused = -2;
+  static constexpr int kStarved = -3;
+  void Close();
+
+ private:
+  std::vector<int> sockets_;
+  int spare_ = -1;
+};
+
+// Who is at the other end, as rpc::PeerHost says it.
+[[nodiscard]] std::string PeerOf(int socket);
+
+}  // namespace objpool::rpc

@@ -1,0 +1,69 @@
+#include "server/rpc/h2_request_head.h"
+
+#include "server/rpc/h2_limits.h"
+#include "server/rpc/h2_text.h"
+
+namespace objpool::rpc {
+namespace {
+
+constexpr std::string_view kGrpcType = "application/grpc";
+constexpr std::size_t kFieldOverhead = 32;  // HTTP/2's own, for each field
+constexpr std::size_t kMaxEncodingBytes = 32;
+
+// "application/grpc", "application/grpc+proto", but not "application/grpc-web".
+bool IsGrpc(std::string_view type) {
+  if (!type.starts_with(kGrpcType)) return false;
+  type.remove_prefix(kGrpcType.size());
+  return type.empty() || type.front() == '+' || type.front() == ';';
+}
+
+}  // namespace
+
+void RequestHead::Reset() {
+  path_.clear();
+  encoding_.clear();
+  timeout_.reset();
+  bad_timeout_ = post_ = grpc_ = false;
+  bytes_ = 0;
+}
+
+bool RequestHead::Add(std::string_view name, std::string_view value) {
+  bytes_ += name.size() + value.size() + kFieldOverhead;
+  if (name == ":path") {
+    path_ = value.substr(0, h2_limits::kMaxPathBytes);
+  } else if (name == ":method") {
+    post_ = value == "POST";
+  } else if (name == "content-type") {
+    grpc_ = IsGrpc(value);
+  } else if (name == "grpc-timeout") {
+    timeout_ = ParseGrpcTimeout(value);
+    bad_timeout_ = !timeout_;
+  } else if (name == "grpc-encoding" && value != "identity") {
+    encoding_ = value.substr(0, kMaxEncodingBytes);
+  }
+  return bytes_ <= h2_limits::kMaxInflatedBytes;
+}
+
+const char* RequestHead::HttpRefusal() const {
+  if (!post_) return "405";
+  return grpc_ ? nullptr : "415";
+}
+
+std::optional<Status> RequestHead::Refusal() const {
+  if (bytes_ > h2_limits::kMaxHeaderBytes) {
+    return Status{Code::kResourceExhausted,
+                  "headers must have at most " + std::to_string(h2_limits::kMaxHeaderBytes) +
+                      " bytes, got " + std::to_string(bytes_),
+                  {}};
+  }
+  if (bad_timeout_) {
+    return Status{Code::kInvalidArgument, "grpc-timeout must be a number and its unit", {}};
+  }
+  if (!encoding_.empty()) {
+    return Status{
+        Code::kUnimplemented, "requests are taken uncompressed only, not by " + encoding_, {}};
+  }
+  return std::nullopt;
+}
+
+}  // namespace objpool::rpc

@@ -1,0 +1,296 @@
+#include "server/rpc/h2_worker.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "pool/affinity.h"
+#include "pool/base/check.h"
+#include "server/rpc/h2_call.h"
+#include "server/rpc/h2_connection.h"
+#include "server/rpc/h2_limits.h"
+
+namespace objpool::rpc {
+namespace {
+
+// After so much work that nobody waits for, others have the CPU for a moment: clients on the same
+// machine would else wait for whole slices of the scheduler.
+constexpr BootNs kPauseAfterNs = 100'000;
+constexpr std::chrono::microseconds kPause{20};
+constexpr int kTickMs = 20;
+constexpr BootNs kTickNs = kTickMs * h2_limits::kMs;
+// Connections taken in one turn, so that those there are do not wait for a crowd at the door.
+constexpr int kAcceptsPerTurn = 16;
+// Calls that are kept for later ones.
+constexpr std::size_t kMaxFreeCalls = 1024;
+
+// Tells what an event of epoll belongs to: the address of a connection, or one of these.
+constexpr uint64_t kWakeEvent = 1;
+constexpr uint64_t kListenerEvent = 1ULL << 63;  // and the socket
+
+}  // namespace
+
+struct H2Worker::Events {
+  std::array<epoll_event, 128> list;
+  int count = 0;
+};
+
+H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
+                   const WorkerHooks& hooks)
+    : index_(index),
+      options_(options),
+      methods_(methods),
+      hooks_(hooks),
+      request_timeout_ns_(
+          static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
+      stats_(methods.methods().size()),
+      events_(std::make_unique<Events>()),
+      input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)) {}
+
+H2Worker::~H2Worker() {
+  if (wake_ >= 0) close(wake_);
+  if (epoll_ >= 0) close(epoll_);
+}
+
+std::string H2Worker::EngineVersion() { return nghttp2_version(0)->version_str; }
+
+bool H2Worker::Prepare(std::string& why) {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = kWakeEvent}};
+  if (epoll_ < 0 || wake_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) {
+    why = "cannot start worker " + std::to_string(index_) + ": " +
+          std::system_category().message(errno);
+    return false;
+  }
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    why = "cannot start worker " + std::to_string(index_) + ": " + error.what();
+    return false;
+  }
+  prepared_.wait();
+  why = start_error_;
+  return start_error_.empty();
+}
+
+uint16_t H2Worker::Listen(const std::string& host, uint16_t port, std::string& why) {
+  return listener_.Listen(host, port, why);
+}
+
+void H2Worker::Serve() {
+  go_.store(1, std::memory_order_release);
+  go_.notify_one();
+}
+
+void H2Worker::Wake() {
+  if (wake_pending_.exchange(true, std::memory_order_acq_rel)) return;
+  const uint64_t one = 1;
+  (void)!write(wake_, &one, sizeof(one));
+}
+
+void H2Worker::BeginStop() {
+  stopping_.store(true, std::memory_order_relaxed);
+  Wake();
+}
+
+void H2Worker::Stop(std::chrono::system_clock::time_point deadline) {
+  if (!thread_.joinable()) return;
+  const auto at = std::chrono::nanoseconds(deadline.time_since_epoch()).count();
+  stop_at_.store(at, std::memory_order_relaxed);
+  stopping_.store(true, std::memory_order_relaxed);
+  if (go_.load(std::memory_order_relaxed) == 0) {
+    go_.store(-1, std::memory_order_release);
+    go_.notify_one();
+  }
+  Wake();
+  thread_.join();
+}
+
+void H2Worker::Run() {
+  pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
+  if (const auto cpu = options_.worker_cpus[index_]) {
+    stats_.pinned.store(PinThisThread(*cpu, pin_error_), std::memory_order_relaxed);
+  }
+  if (!hooks_.on_start(index_, start_error_) && start_error_.empty()) {
+    start_error_ = "worker " + std::to_string(index_) + " could not start";
+  }
+  prepared_.count_down();
+  go_.wait(0, std::memory_order_acquire);
+  if (go_.load(std::memory_order_acquire) == 1) RunUntilStopped();
+}
+
+void H2Worker::WatchListener(bool watched) {
+  const int operation = watched ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
+  bool done = true;
+  for (const int socket : listener_.sockets()) {
+    epoll_event event{.events = EPOLLIN,
+                      .data = {.u64 = kListenerEvent | static_cast<uint64_t>(socket)}};
+    done = (epoll_ctl(epoll_, operation, socket, &event) == 0 || errno == EEXIST) && done;
+  }
+  // Where there is no memory to watch all of them, the next tick tries again.
+  deaf_ = !watched || !done;
+}
+
+void H2Worker::RunUntilStopped() {
+  WatchListener(true);
+  bool hurry = false;
+  BootNs worked_ns = 0;
+  for (;;) {
+    WaitForEvents(hurry || again_);
+    if (worked_ns >= kPauseAfterNs && events_->count == 0) {
+      worked_ns = 0;
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    now_ = BootNow();
+    stats_.turns.Add();
+    stats_.turned_at.store(now_, std::memory_order_relaxed);
+    again_ = false;
+    HandleEvents();
+    if (now_ >= next_tick_) Tick();
+    hurry = hooks_.on_turn(index_, now_);
+    EndTurn();
+    if (stopping() && Leave()) return;
+    const BootNs busy_ns = BootNow() - now_;
+    worked_ns = hurry ? worked_ns + busy_ns : 0;
+    stats_.busy_ns.Add(busy_ns);
+  }
+}
+
+void H2Worker::WaitForEvents(bool at_once) {
+  const int most = static_cast<int>(events_->list.size());
+  events_->count = epoll_wait(epoll_, events_->list.data(), most, at_once ? 0 : kTickMs);
+  OBJPOOL_CHECK(events_->count >= 0 || errno == EINTR, "epoll waits");
+}
+
+void H2Worker::HandleEvents() {
+  for (int i = 0; i < events_->count; ++i) {
+    const epoll_event& event = events_->list[static_cast<std::size_t>(i)];
+    if (event.data.u64 == kWakeEvent) {
+      uint64_t count = 0;
+      (void)!read(wake_, &count, sizeof(count));
+      wake_pending_.store(false, std::memory_order_release);
+    } else if ((event.data.u64 & kListenerEvent) != 0) {
+      if (!deaf_) TakeConnections(static_cast<int>(event.data.u64 & ~kListenerEvent));
+    } else {
+      static_cast<H2Connection*>(event.data.ptr)->OnEvents(event.events);
+    }
+  }
+}
+
+void H2Worker::TakeConnections(int socket) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    const int fd = listener_.Accept(socket);
+    if (fd == H2Listener::kRefused) stats_.connections.Note(Cut::kStarved);
+    if (fd == H2Listener::kStarved) WatchListener(false);
+    if (fd < 0) return;
+    stats_.connections.accepted.Add();
+    if (connections_.size() >= h2_limits::kMaxConnections) {
+      stats_.connections.Note(Cut::kCrowded);
+      close(fd);
+      continue;
+    }
+    auto connection = std::make_unique<H2Connection>(*this, fd);
+    epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0 || !connection->Begin()) continue;
+    connection->set_place(connections_.size());
+    connections_.push_back(std::move(connection));
+  }
+}
+
+void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {
+  epoll_event event{.events = events, .data = {.ptr = &connection}};
+  OBJPOOL_CHECK(epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0, "a connection is watched");
+}
+
+void H2Worker::Tick() {
+  next_tick_ = now_ + kTickNs;
+  if (deaf_ && !leaving_) WatchListener(true);
+  // By index, and backwards: what is looked at may end, and others with it.
+  for (std::size_t i = calls_.size(); i > 0; --i) {
+    if (i <= calls_.size()) calls_[i - 1]->OnTick(now_, stopping());
+  }
+  for (const auto& connection : connections_) connection->OnTick(now_);
+}
+
+void H2Worker::EndTurn() {
+  flushing_.swap(dirty_);
+  for (H2Connection* const connection : flushing_) connection->Flush();
+  flushing_.clear();
+  telling_.swap(drained_);
+  for (H2Call* const call : telling_) call->OnDrained();
+  again_ = !telling_.empty() || !dirty_.empty();
+  telling_.clear();
+  for (std::size_t i = over_.size(); i > 0; --i) {
+    H2Connection* const gone = over_[i - 1];
+    if (!gone->over()) continue;  // it is in dirty_ for the last time
+    over_[i - 1] = over_.back();
+    over_.pop_back();
+    const std::size_t place = gone->place();
+    connections_[place].swap(connections_.back());
+    connections_[place]->set_place(place);
+    connections_.pop_back();
+  }
+  // Not earlier, because drained_ may speak of any of them.
+  if (free_calls_.size() > kMaxFreeCalls) free_calls_.resize(kMaxFreeCalls);
+  stats_.calls_under_way.store(calls_.size(), std::memory_order_relaxed);
+  stats_.connections.open.store(connections_.size(), std::memory_order_relaxed);
+}
+
+H2Call* H2Worker::NewCall(H2Connection& connection, int32_t stream) {
+  if (calls_.size() >= h2_limits::kMaxCalls && connection.calls() >= h2_limits::kShareOfCalls) {
+    return nullptr;
+  }
+  if (free_calls_.empty()) free_calls_.push_back(std::make_unique<H2Call>(*this));
+  calls_.push_back(std::move(free_calls_.back()));
+  free_calls_.pop_back();
+  H2Call& call = *calls_.back();
+  call.set_place(calls_.size() - 1);
+  call.Reset(connection, stream);
+  return &call;
+}
+
+void H2Worker::Recycle(H2Call& call) {
+  const std::size_t place = call.place();
+  calls_[place].swap(calls_.back());
+  calls_[place]->set_place(place);
+  free_calls_.push_back(std::move(calls_.back()));
+  calls_.pop_back();
+}
+
+bool H2Worker::StreamBegan(const H2Connection& connection) {
+  if (streams_ >= h2_limits::kMaxStreamCalls && connection.calls() > h2_limits::kShareOfCalls) {
+    return false;
+  }
+  ++streams_;
+  return true;
+}
+
+// New connections are refused by now. Calls may go on until Stop's deadline; clients that have none
+// have a moment to leave by themselves.
+bool H2Worker::Leave() {
+  if (!std::exchange(leaving_, true)) {
+    listener_.Close();
+    for (const auto& connection : connections_) connection->Drain();
+    EndTurn();
+  }
+  const int64_t stop_at = stop_at_.load(std::memory_order_relaxed);
+  if (stop_at == 0) return false;
+  if (!calls_.empty() || quiet_since_ == 0) quiet_since_ = now_;
+  const auto now = std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch());
+  if (hurry_.load(std::memory_order_relaxed) || now.count() >= stop_at ||
+      now_ - quiet_since_ > h2_limits::kQuietNs) {
+    for (const auto& connection : connections_) connection->GoAway(NGHTTP2_NO_ERROR);
+    EndTurn();
+  }
+  return calls_.empty() && connections_.empty();
+}
+
+}  // namespace objpool::rpc

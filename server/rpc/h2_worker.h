@@ -1,0 +1,135 @@
+// H2Worker: one pinned thread with its listener, its connections and their calls.
+//
+// A turn: wait for events; let each connection that has bytes read once, which runs the handlers of
+// the calls that came whole; every 20 ms look at all clocks; run the owner's hook; let each
+// connection that has something to say send it. Nothing of a worker is touched by other threads,
+// but for the flags behind Wake, Hurry, BeginStop and Stop.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <latch>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/rpc/byte_buffer.h"
+#include "server/rpc/engine.h"
+#include "server/rpc/h2_listener.h"
+#include "server/rpc/h2_protocol.h"
+#include "server/rpc/h2_trailers.h"
+
+namespace objpool::rpc {
+
+class H2Call;
+class H2Connection;
+
+class H2Worker {
+ public:
+  H2Worker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
+           const WorkerHooks& hooks);
+  ~H2Worker();
+  static constexpr bool kCountsConnections = true;
+  [[nodiscard]] static std::string EngineName() { return "h2"; }
+  // Of libnghttp2.
+  [[nodiscard]] static std::string EngineVersion();
+
+  // See worker_engine.h.
+  [[nodiscard]] bool Prepare(std::string& why);
+  [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
+  void Serve();
+  void BeginStop();
+  void Stop(std::chrono::system_clock::time_point deadline);
+  void Wake();
+  void Hurry() { hurry_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] WorkerStats& stats() { return stats_; }
+  [[nodiscard]] const std::string& pin_error() const { return pin_error_; }
+
+  // For its connections and calls.
+  [[nodiscard]] uint32_t index() const { return index_; }
+  [[nodiscard]] BootNs now() const { return now_; }
+  [[nodiscard]] BootNs request_timeout_ns() const { return request_timeout_ns_; }
+  [[nodiscard]] std::size_t max_request_bytes() const { return options_.max_request_bytes; }
+  [[nodiscard]] const MethodTable& methods() const { return methods_; }
+  [[nodiscard]] const H2Protocol& protocol() const { return protocol_; }
+  [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+  [[nodiscard]] uint8_t* input() { return input_.get(); }  // h2_limits::kReadBytes of them
+  [[nodiscard]] ByteBuffer& output() { return output_; }
+  [[nodiscard]] H2Trailers& trailers() { return trailers_; }
+  // What all its calls hold of requests and of answers.
+  [[nodiscard]] std::size_t& unread() { return unread_; }
+  [[nodiscard]] std::size_t& unsent() { return unsent_; }
+  void Watch(H2Connection& connection, int fd, uint32_t events);
+  // Null when there are too many.
+  [[nodiscard]] H2Call* NewCall(H2Connection& connection, int32_t stream);
+  void Recycle(H2Call& call);
+  [[nodiscard]] bool StreamBegan(const H2Connection& connection);
+  void StreamEnded() { --streams_; }
+  // For the end of the turn.
+  void NoteDirty(H2Connection& connection) { dirty_.push_back(&connection); }
+  void NoteDrained(H2Call& call) { drained_.push_back(&call); }
+  void NoteOver(H2Connection& connection) { over_.push_back(&connection); }
+
+ private:
+  void Run();
+  void RunUntilStopped();
+  void WatchListener(bool watched);
+  void WaitForEvents(bool at_once);
+  void HandleEvents();
+  void TakeConnections(int socket);
+  void Tick();
+  void EndTurn();
+  // While stopping; true when nothing is left.
+  [[nodiscard]] bool Leave();
+
+  const uint32_t index_;
+  const EngineOptions& options_;
+  const MethodTable& methods_;
+  const WorkerHooks& hooks_;
+  const BootNs request_timeout_ns_;
+  WorkerStats stats_;
+  std::string pin_error_;
+  std::string start_error_;
+  H2Protocol protocol_;
+  H2Listener listener_;
+  int epoll_ = -1;
+  int wake_ = -1;  // an eventfd
+
+  // The worker thread's own.
+  struct Events;
+  std::unique_ptr<Events> events_;
+  const std::unique_ptr<uint8_t[]> input_;
+  ByteBuffer output_;
+  H2Trailers trailers_;
+  BootNs now_ = 0;
+  BootNs next_tick_ = 0;
+  bool again_ = false;  // handlers may have left work for the hook
+  bool deaf_ = false;   // the listener is not watched before the next tick
+  bool leaving_ = false;
+  BootNs quiet_since_ = 0;
+  std::size_t unread_ = 0;
+  std::size_t unsent_ = 0;
+  std::size_t streams_ = 0;
+  std::vector<std::unique_ptr<H2Call>> calls_;
+  std::vector<std::unique_ptr<H2Call>> free_calls_;
+  std::vector<std::unique_ptr<H2Connection>> connections_;
+  std::vector<H2Connection*> dirty_;
+  std::vector<H2Connection*> flushing_;
+  std::vector<H2Call*> drained_;
+  std::vector<H2Call*> telling_;
+  std::vector<H2Connection*> over_;
+
+  std::latch prepared_{1};  // counted down by the thread, when start_error_ is final
+  std::atomic<int> go_{0};  // 0 wait, 1 serve, -1 leave
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> hurry_{false};
+  std::atomic<bool> wake_pending_{false};
+  // When to cancel what is under way; 0 before Stop. By the system's clock, in nanoseconds.
+  std::atomic<int64_t> stop_at_{0};
+  std::thread thread_;
+};
+
+}  // namespace objpool::rpc
