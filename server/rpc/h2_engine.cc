@@ -4,8 +4,6 @@
 #include <utility>
 
 #include "server/rpc/engine.h"
-#include "server/rpc/h2_call.h"
-#include "server/rpc/h2_connection.h"
 #include "server/rpc/h2_worker.h"
 #include "server/rpc/worker_engine.h"
 

@@ -11,15 +11,16 @@ import unittest
 
 import grpc
 
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, refused, wait_until
+from objpool_testing import (BIN_DIR, DEADLINE_S, ENGINE_FLAGS, Api, Server, refused,
+                             wait_until)
 
 CONFIG = 'pools { name: "ids" ids { count: 8 } }'
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
 
 
 def run(*flags):
-    return subprocess.run([BIN_DIR / "objpoold", *flags], capture_output=True, text=True,
-                          timeout=DEADLINE_S, check=False)
+    return subprocess.run([BIN_DIR / "objpoold", *ENGINE_FLAGS, *flags], capture_output=True,
+                          text=True, timeout=DEADLINE_S, check=False)
 
 
 class LifecycleTest(unittest.TestCase):
@@ -127,8 +128,8 @@ class LifecycleTest(unittest.TestCase):
             for _ in range(5):
                 ready = [folder / f"ready{i}" for i in range(3)]
                 servers = [subprocess.Popen(
-                    [BIN_DIR / "objpoold", "--config", folder / "c", f"--ready_file={path}",
-                     f"--listen=127.0.0.1:{port}", "--metrics_listen=off"],
+                    [BIN_DIR / "objpoold", *ENGINE_FLAGS, "--config", folder / "c",
+                     f"--ready_file={path}", f"--listen=127.0.0.1:{port}", "--metrics_listen=off"],
                     stderr=subprocess.DEVNULL) for path in ready]
                 try:
                     wait_until(lambda: all(path.exists() or server.poll() is not None
