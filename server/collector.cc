@@ -12,7 +12,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   families.push_back(FamilyBuilder::Gauge("objpool_build_info", "Always 1; what runs.")
                          .Add(1, {{"version", OBJPOOL_VERSION},
                                   {"engine", sources.engine.name()},
-                                  {"grpc_version", sources.engine.version()},
+                                  {"engine_version", sources.engine.version()},
                                   {"pool_engine", sources.pools.engine()}})
                          .Take());
   FamilyBuilder topology = FamilyBuilder::Gauge(
