@@ -183,6 +183,10 @@ void Checker::Ended(PoolModel& pool, HandleModel& model, Handle handle, const Ha
         ++pool.returned;
         if (*as == Disposition::kDirty) place = Place::kDirty;
         if (*as == Disposition::kBroken) place = Place::kQuarantined;
+        if (*as == Disposition::kAbandoned &&
+            (model.view.for_cleaning || pool.options.dirty_unless_returned)) {
+          place = Place::kDirty;
+        }
       } else {
         Expect(Undoes(pool, handle, fence, op), pool, handle, "it is returned by nobody");
       }

@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kMostOuts = 8;
 
 // How often each kind is drawn, in the order of Kind.
-constexpr std::array<uint32_t, kKindNames.size()> kWeights = {30, 18, 8, 4, 3,  4, 1,
-                                                              2,  4,  5, 2, 14, 12};
+constexpr std::array<uint32_t, kKindNames.size()> kWeights = {30, 18, 8, 4,  3,  4, 1, 2,
+                                                              4,  5,  2, 14, 12, 8, 24};
 
 // None, a short one, the longest.
 std::string DrawHolder(Random& random) {
@@ -152,6 +152,8 @@ void World::DrawLease(Random& random, Operation& op) {
   op.waits = random.OneIn(2);
   op.priority = static_cast<uint32_t>(random.OneIn(2) ? 0 : random.Below(lease::kPriorities));
   op.holder = DrawHolder(random);
+  op.in_session = random.OneIn(2);
+  op.linger_ms = random.OneIn(3) ? 0 : random.Between(1, pools_[op.pool].ttl_max_ms / 4 + 1);
   if (!random.OneIn(4)) return;
   op.request = Request{.number = next_request_++, .hash = {}};
   requests_made_.push_back(op);

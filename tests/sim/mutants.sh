@@ -17,11 +17,11 @@ seeds=${SEEDS:-6000}
 names=()
 
 sources=(tests/sim/{checker,checker_answers,checker_rest,clients,disk,fibers,minimize,secrets}.cc
-  tests/sim/{serve,sim_main,world}.cc
+  tests/sim/{serve,sessions,sim_main,world}.cc
   pool/{mapped_memory,pool,pool_batch,pool_pop,pool_push,slot_map,topology}.cc
   server/lease/{free_handles,grant_key,handle_classes,lease_pool,lease_pool_places}.cc
   server/lease/{lease_pool_wait,lease_table,lease_table_inspect,lease_table_query,quotas}.cc
-  server/lease/{request_memory,wait_queue}.cc
+  server/lease/{request_memory,session_grants,session_table,wait_queue}.cc
   server/store/{checksum,pool_file,state_dir}.cc)
 
 object_of() { echo "${1//\//_}.o"; }
@@ -74,6 +74,8 @@ free() { mutant "$1" server/lease/free_handles.cc "$2"; }
 classes() { mutant "$1" server/lease/handle_classes.cc "$2"; }
 memory() { mutant "$1" server/lease/request_memory.cc "$2"; }
 file() { mutant "$1" server/store/pool_file.cc "$2"; }
+sessions() { mutant "$1" server/lease/session_table.cc "$2"; }
+held() { mutant "$1" server/lease/session_grants.cc "$2"; }
 state() { mutant "$1" server/store/state_dir.cc "$2"; }
 twin() { mutant "$1" server/store/twin.h "$2" server/store/{pool_file,state_dir}.cc; }
 
@@ -146,6 +148,14 @@ waits serve_while_draining '/^void LeasePool::Serve\(/,/^}/s/ \|\| draining\(\)/
 memory answer_forgotten 's/ \|\| now < entry\.keep_until//'
 memory content_not_compared 's/if \(entry\.content != request\.content\)/if (false)/'
 memory pending_not_kept 's/if \(entry\.keep_until == 0\) return Found::kPending;/if (entry.keep_until == 0) return Found::kNew;/'
+
+# Sessions whose clients die (8).
+sessions session_goes_on 's/lingering_\.begin\(\)->first > now\)/lingering_.begin()->first + 50 > now)/'
+sessions session_cut_short 's/now \+ session\.linger_ms \+ 1;/now + session.linger_ms;/'
+sessions reopened_lingers_on '/::Reopen/,/^}/s/StopLingering\(session\);/session.state = State::kOpen;/'
+held session_forgets_a_grant '/^void SessionGrants::Add/,/^}/s/if \(!added\) \{/if (!added || held_.size() == 3) {/;/^void SessionGrants::Add/,/^}/s/held_\[known->second\] = held;/if (!added) held_[known->second] = held; else places_.erase(known);/'
+held older_grant_stays '/^void SessionGrants::Add/,/^}/s/held_\[known->second\] = held;//'
+table abandoned_is_clean 's/ \|\| disposition == Disposition::kAbandoned//'
 
 # Kills and power cuts (9).
 pool held_is_free_after_restart 's/return table_->IsFree\(handle\); \}/return true; }/'

@@ -26,11 +26,14 @@ enum class Kind : uint8_t {
   kCheck,
   kList,
   kSweep,
-  kDeliver,  // waiters that were served get their answers
+  kDeliver,     // waiters that were served get their answers
+  kLoseStream,  // the worker's session loses its stream, or gets one again
+  kEndSession,  // it is looked after: becomes a Return where one has lingered out
 };
-inline constexpr std::array<const char*, 13> kKindNames = {
-    "lease",  "return",       "renew", "revoke", "quarantine", "reinstate", "drain",
-    "resume", "stop waiting", "check", "list",   "sweep",      "deliver"};
+inline constexpr std::array<const char*, 15> kKindNames = {
+    "lease",     "return", "renew",   "revoke",       "quarantine",
+    "reinstate", "drain",  "resume",  "stop waiting", "check",
+    "list",      "sweep",  "deliver", "lose stream",  "end session"};
 
 // Microseconds of a clock that stops for nothing, not even without power.
 using TrueUs = uint64_t;
@@ -55,9 +58,12 @@ struct Operation {
   uint32_t priority = 0;
   std::string holder{};
   std::optional<Request> request{};
+  bool in_session = false;  // of its worker
+  uint64_t linger_ms = 0;   // of that session, where this lease begins it
   // Return, Renew.
   std::vector<lease::GrantRef> refs{};
   std::vector<lease::Disposition> dispositions{};
+  uint64_t of_session = 0;  // a Return of a session that has ended: which
   // Revoke, Check, Quarantine, Reinstate; StopWaiting has the waiter's number in `fence`.
   uint64_t handle = 0;
   uint64_t fence = 0;

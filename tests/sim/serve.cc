@@ -31,11 +31,13 @@ void World::Work(uint32_t worker) {
     op.worker = worker;
     op.began_us = now_us_;
     op.now = lease_now();
+    if (op.kind == Kind::kEndSession) EndSession(op);
     ++counts_.operations;
     checker_.Begin(op);
     if (options_.trace) Trace("  " + Describe(op));
     Do(op);
     checker_.End(op);
+    if (op.of_session != 0) SessionReturned(op);
     if (options_.trace) Trace("    worker " + std::to_string(worker) + ": " + Outcome(op));
   }
 }
@@ -84,6 +86,10 @@ void World::Do(Operation& op) {
       return;
     case Kind::kDeliver:
       return Deliver(op);
+    case Kind::kLoseStream:
+      return LoseStream(op);
+    case Kind::kEndSession:
+      return;  // none had
   }
 }
 
@@ -116,6 +122,7 @@ void World::Lease(Operation& op) {
     moments_.push_back(op.now + op.ttl_ms + 1);
     if (op.request) Remember(*op.request, op.out, op.now + op.ttl_ms + 1);
     AddGrants(op.pool, op.out);
+    if (op.in_session) AddToSession(op);
     return Acknowledge(op, op.out);
   }
   if (op.waits) {

@@ -113,11 +113,12 @@ int main(int argc, char** argv) {
     return 1;
   }
   std::printf(
-      "%llu seeds: %llu operations, %llu grants, %llu waits; %llu kills, %llu power cuts, %llu "
-      "stops, %llu starts of which %llu failed; %llu steps; 0 violations\n",
+      "%llu seeds: %llu operations, %llu grants, %llu waits, %llu sessions ended; %llu kills, %llu "
+      "power cuts, %llu stops, %llu starts of which %llu failed; %llu steps; 0 violations\n",
       static_cast<unsigned long long>(arguments.seeds),
       static_cast<unsigned long long>(counts.operations),
       static_cast<unsigned long long>(counts.grants), static_cast<unsigned long long>(counts.waits),
+      static_cast<unsigned long long>(counts.sessions),
       static_cast<unsigned long long>(counts.kills),
       static_cast<unsigned long long>(counts.power_cuts),
       static_cast<unsigned long long>(counts.stops), static_cast<unsigned long long>(counts.starts),

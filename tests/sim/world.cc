@@ -21,6 +21,7 @@ void World::Counts::Add(const Counts& other) {
   operations += other.operations;
   grants += other.grants;
   waits += other.waits;
+  sessions += other.sessions;
   kills += other.kills;
   power_cuts += other.power_cuts;
   stops += other.stops;
@@ -171,6 +172,7 @@ void World::StopRound(Random& random) {
   waitings_.clear();
   inbox_.clear();
   requests_.clear();
+  sessions_.clear();
   if (random.OneIn(3)) CutPower(random);
 }
 
@@ -183,6 +185,7 @@ void World::Die(Random& random, bool may_tear) {
   waitings_.clear();
   inbox_.clear();
   requests_.clear();
+  sessions_.clear();
   stopped_cleanly_ = false;
   if (may_tear && random.OneIn(2)) Tear();
   if (random.OneIn(power_one_in_)) CutPower(random);

@@ -17,6 +17,7 @@
 
 #include "server/lease/lease_pool.h"
 #include "server/lease/request_memory.h"
+#include "server/lease/session_table.h"
 #include "server/store/pool_file.h"
 #include "server/store/state_dir.h"
 #include "tests/sim/checker.h"
@@ -56,8 +57,8 @@ class World {
   [[nodiscard]] const std::vector<std::string>& trace() const { return trace_; }
 
   struct Counts {
-    uint64_t operations = 0, grants = 0, waits = 0, kills = 0, power_cuts = 0, stops = 0,
-             starts = 0, failed_starts = 0, steps = 0;
+    uint64_t operations = 0, grants = 0, waits = 0, sessions = 0, kills = 0, power_cuts = 0,
+             stops = 0, starts = 0, failed_starts = 0, steps = 0;
     void Add(const Counts& other);
     bool operator==(const Counts&) const = default;
   };
@@ -72,6 +73,7 @@ class World {
     std::unique_ptr<store::StateDir> state;
     std::vector<PoolRun> pools;
     lease::RequestMemory requests;
+    std::array<lease::SessionTable, Fibers::kMost> sessions;  // by worker
   };
   // What is known of a request_id.
   struct RequestModel {
@@ -79,6 +81,16 @@ class World {
     bool pending = true;
     lease::BootMs keep_until = 0;
     std::vector<lease::GrantRef> grants{};
+  };
+  // What is known of a session.
+  struct SessionModel {
+    uint32_t worker = 0;
+    uint64_t linger_ms = 0;
+    bool open = true;
+    bool leaving = false;
+    TrueUs lost_us = 0;         // when it lost its stream
+    lease::BootMs lost_at = 0;  // the same, by the server's clock
+    std::vector<Grant> grants{};
   };
 
   // world.cc: the machine.
@@ -126,6 +138,12 @@ class World {
   void Deliver(Operation& op);
   void Resume(Operation& op);
   void AddGrants(uint32_t pool, std::span<const lease::GrantRef> refs);
+  // sessions.cc: likewise, those whose clients die.
+  void AddToSession(Operation& op);
+  void LoseStream(const Operation& op);
+  void EndSession(Operation& op);
+  void SessionReturned(const Operation& op);
+  void CheckEnds(uint32_t worker, const Operation& op);
   void Acknowledge(Operation& op, std::span<const lease::GrantRef> refs);
   void Remember(const Request& request, std::span<const lease::GrantRef> refs,
                 lease::BootMs keep_until);
@@ -169,6 +187,8 @@ class World {
   std::deque<Waiting*> inbox_;
   std::deque<Operation> requests_made_;
   std::map<uint32_t, RequestModel> requests_;
+  std::map<uint64_t, SessionModel> sessions_;  // by serial
+  uint64_t next_session_ = 1;
   std::deque<uint64_t> outs_;          // handles that somebody wanted out
   std::deque<lease::BootMs> moments_;  // deadlines and the like, where clocks like to stop
   uint32_t next_waiting_ = 1;
