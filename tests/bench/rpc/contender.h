@@ -75,6 +75,8 @@ inline constexpr std::string_view kProcess = "objpoold process";
 inline constexpr std::string_view kH2 = "objpoold h2";
 inline constexpr std::string_view kEcho = "echo, same engine";
 inline constexpr std::string_view kEchoH2 = "echo, engine h2";
+inline constexpr std::string_view kBareH2 = "echo, bare nghttp2";
+inline constexpr std::string_view kBareTcp = "echo, bare TCP";
 inline constexpr std::string_view kRedisPlain = "Redis LPOP/RPUSH";
 inline constexpr std::string_view kRedisLua = "Redis Lua lease";
 inline constexpr std::string_view kRedisBulk = "Redis Lua lease, bulk";
@@ -85,6 +87,7 @@ inline constexpr uint32_t kCapacity = 8192;
 
 // One for each file.
 void AddGrpc(Contenders& to);
+void AddTcp(Contenders& to);
 void AddRedis(Contenders& to);
 void AddEtcd(Contenders& to);
 

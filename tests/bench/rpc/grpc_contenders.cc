@@ -1,5 +1,7 @@
-// objpoold, volatile and durable and on either engine, and the echo on each of them.
+// objpoold, volatile and durable and on either engine, and the echo on each of them and on bare
+// nghttp2.
 #include <fstream>
+#include <functional>
 #include <utility>
 
 #include "client/load/frame_load.h"
@@ -14,13 +16,6 @@ namespace objpool::bench {
 namespace {
 
 constexpr const char* kPool = "bench";
-
-std::string FirstLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  // A line without an end may still be written.
-  return std::getline(file, line) && !file.eof() ? line : std::string();
-}
 
 load::TalkMaker Calls(load::CallScript& script, uint32_t outstanding) {
   return [&script, outstanding](load::Tally& tally) {
@@ -95,18 +90,20 @@ class Objpoold final : public Contender {
 
 class Echo final : public Contender {
  public:
-  Echo(std::string name, std::string engine)
-      : Contender(std::move(name)), engine_(std::move(engine)) {}
+  // A program of ours, and its arguments but for the last, the file that says where it serves.
+  using Words = std::function<std::vector<std::string>(const Site& site)>;
+  Echo(std::string name, Words words) : Contender(std::move(name)), words_(std::move(words)) {}
 
   [[nodiscard]] bool CanRun(const Cell& cell) const override { return cell.way == Way::kCalls; }
 
   [[nodiscard]] bool Start(const Site& site, std::string& why) override {
-    const std::string ready = site.folder + "/echo-" + engine_ + ".ready";
-    server_ = ServerProcess::Start(
-        {site.bin_folder + "/rpc_echo", engine_, std::to_string(site.server_cpu), ready},
-        site.server_cpu, site.folder + "/echo-" + engine_ + ".log", why);
+    std::vector<std::string> words = words_(site);
+    const std::string base = site.folder + "/" + words[0] + "-" + words[1];
+    words[0] = site.bin_folder + "/" + words[0];
+    words.push_back(base + ".ready");
+    server_ = ServerProcess::Start(words, site.server_cpu, base + ".log", why);
     if (server_ == nullptr) return false;
-    const auto up = [&] { return !(address_ = FirstLine(ready)).empty(); };
+    const auto up = [&] { return !(address_ = FirstLine(words.back())).empty(); };
     if (!server_->WaitUntil(up, why)) return false;
     server_->Pause();
     return true;
@@ -118,10 +115,18 @@ class Echo final : public Contender {
   }
 
  private:
-  const std::string engine_;
+  const Words words_;
   std::unique_ptr<ServerProcess> server_;
   std::string address_;
 };
+
+Echo::Words OnEngine(std::string engine) {
+  return [engine = std::move(engine)](const Site& site) {
+    return std::vector<std::string>{"rpc_echo", engine, std::to_string(site.server_cpu)};
+  };
+}
+
+std::vector<std::string> Bare(const Site& /*site*/) { return {"rpc_bare", "h2"}; }
 
 }  // namespace
 
@@ -129,8 +134,9 @@ void AddGrpc(Contenders& to) {
   to.push_back(std::make_unique<Objpoold>(std::string(kVolatile), "grpc", false));
   to.push_back(std::make_unique<Objpoold>(std::string(kProcess), "grpc", true));
   to.push_back(std::make_unique<Objpoold>(std::string(kH2), "h2", false));
-  to.push_back(std::make_unique<Echo>(std::string(kEcho), "grpc"));
-  to.push_back(std::make_unique<Echo>(std::string(kEchoH2), "h2"));
+  to.push_back(std::make_unique<Echo>(std::string(kEcho), OnEngine("grpc")));
+  to.push_back(std::make_unique<Echo>(std::string(kEchoH2), OnEngine("h2")));
+  to.push_back(std::make_unique<Echo>(std::string(kBareH2), Bare));
 }
 
 }  // namespace objpool::bench

@@ -56,6 +56,7 @@ bool Wanted(const Options& options, std::string_view part) {
 bool StartAll(const Site& site, Contenders& contenders) {
   Contenders all;
   AddGrpc(all);
+  AddTcp(all);
   const std::size_t own = all.size();
   AddRedis(all);
   AddEtcd(all);

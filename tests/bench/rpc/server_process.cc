@@ -114,6 +114,13 @@ CpuTime ServerProcess::Cpu() const {
   return sum;
 }
 
+std::string FirstLine(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  // A line without an end may still be written.
+  return std::getline(file, line) && !file.eof() ? line : std::string();
+}
+
 bool IsInstalled(const std::string& program) {
   const char* const path = std::getenv("PATH");
   std::istringstream folders(path == nullptr ? "" : path);

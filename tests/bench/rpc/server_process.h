@@ -47,6 +47,8 @@ class ServerProcess {
   bool ended_ = false;
 };
 
+// Of a file that a server writes when it is up; empty until the line is whole.
+[[nodiscard]] std::string FirstLine(const std::string& path);
 // A program of that name can be run.
 [[nodiscard]] bool IsInstalled(const std::string& program);
 // One that nobody listens on; until somebody does.
