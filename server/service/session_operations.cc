@@ -44,12 +44,6 @@ class SessionAsker final : public LeaseAsker {
   const uint32_t wanted_;
 };
 
-v1::SessionAnswer AnswerTo(uint64_t id) {
-  v1::SessionAnswer answer;
-  answer.set_id(id);
-  return answer;
-}
-
 uint64_t ToMs(const google::protobuf::Duration& duration) {
   return (static_cast<uint64_t>(duration.seconds()) * 1000) +
          (static_cast<uint64_t>(duration.nanos()) / 1'000'000);
@@ -80,7 +74,7 @@ std::size_t SessionStream::Serve(Operation& operation, lease::BootMs now) {
   }
   Violations bad;
   bad.Add("operation", "is required");
-  Answer(AnswerTo(id), bad.ToError());
+  Refuse(id, bad.ToError());
   return 1;
 }
 
@@ -91,21 +85,21 @@ bool SessionStream::RoomFor(std::size_t grants) const {
 
 std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, lease::BootMs now) {
   const uint32_t wanted = std::clamp(request.count(), uint32_t{1}, lease::kMaxBatch);
-  v1::SessionAnswer answer = AnswerTo(id);
   if (!RoomFor(wanted)) {
-    Answer(std::move(answer), TooManySessionGrants());
+    Refuse(id, TooManySessionGrants());
     return 1;
   }
   const bool named = !request.request_id().empty();
   std::unique_ptr<LeaseAsker> asker;
   if (request.has_max_wait()) {
     if (line_->waiting >= kMaxWaiting || line_->waited_for + wanted > kMaxWaitedFor) {
-      Answer(std::move(answer), TooManySessionWaits());
+      Refuse(id, TooManySessionWaits());
       return 1;
     }
     asker = std::make_unique<SessionAsker>(line_, id, named, wanted);
   }
-  if (request.holder().empty()) request.set_holder(session_->holder);
+  if (request.holder().empty() && !session_->holder.empty()) request.set_holder(session_->holder);
+  v1::SessionAnswer& answer = NewAnswer(id);
   v1::LeaseResponse& reply = *answer.mutable_lease();
   uint64_t ticket = 0;
   const CallInfo info{.worker = worker_,
@@ -120,7 +114,7 @@ std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, le
   if (error->code() == 0) {
     KeepBooks(request, reply, now);
   }
-  Answer(std::move(answer), *error);
+  Tell(answer, *error);
   return wanted;
 }
 
@@ -131,23 +125,23 @@ void SessionStream::KeepBooks(const v1::LeaseRequest& request, const v1::LeaseRe
   Violations none;
   Hold(*pool, reply, TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, none), now);
   if (request.request_id().empty()) {
-    unnamed_.push_back({collected_.answers_size(), pool->spec.name});
+    unnamed_.push_back({collected_->answers_size(), pool->spec.name});
   }
 }
 
 void SessionStream::Served(uint64_t id, bool named, uint64_t ttl_ms, const NamedPool& pool,
                            const lease::Waiter& waiter) {
-  v1::SessionAnswer answer = AnswerTo(id);
+  v1::SessionAnswer& answer = NewAnswer(id);
   FillLeaseResponse(pool, waiter.grants, ttl_ms, *answer.mutable_lease());
   Hold(pool, answer.lease(), ttl_ms, waiter.served_at);
-  if (!named) unnamed_.push_back({collected_.answers_size(), pool.spec.name});
+  if (!named) unnamed_.push_back({collected_->answers_size(), pool.spec.name});
   ticket_ = std::max(ticket_, service_.leases().disk().TicketFor(pool));
-  Answer(std::move(answer), {});
+  Tell(answer, {});
   Flush();
 }
 
 void SessionStream::Refused(uint64_t id, const Status& error) {
-  Answer(AnswerTo(id), error);
+  Refuse(id, error);
   Flush();
 }
 
@@ -166,7 +160,7 @@ void SessionStream::Hold(const NamedPool& pool, const v1::LeaseResponse& reply, 
 
 std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& request,
                                        lease::BootMs now) {
-  v1::SessionAnswer answer = AnswerTo(id);
+  v1::SessionAnswer& answer = NewAnswer(id);
   v1::ReturnResponse& reply = *answer.mutable_give_back();
   const CallInfo info{.worker = worker_, .now = now, .peer = peer_};
   const Status error = service_.leases().Return(info, request, reply);
@@ -180,13 +174,13 @@ std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& req
     }
     service_.directory().Count(before, session_->grants.size());
   }
-  Answer(std::move(answer), error);
+  Tell(answer, error);
   return Cost(request.items_size());
 }
 
 std::size_t SessionStream::ServeRenew(uint64_t id, const v1::RenewRequest& request,
                                       lease::BootMs now) {
-  v1::SessionAnswer answer = AnswerTo(id);
+  v1::SessionAnswer& answer = NewAnswer(id);
   v1::RenewResponse& reply = *answer.mutable_renew();
   uint64_t ticket = 0;
   const CallInfo info{.worker = worker_, .now = now, .ticket = &ticket, .peer = peer_};
@@ -202,21 +196,21 @@ std::size_t SessionStream::ServeRenew(uint64_t id, const v1::RenewRequest& reque
                              now + ttl_ms + 1);
     }
   }
-  Answer(std::move(answer), error);
+  Tell(answer, error);
   return Cost(request.grants_size());
 }
 
 std::size_t SessionStream::ServeAttach(uint64_t id, const v1::AttachRequest& request,
                                        lease::BootMs now) {
-  v1::SessionAnswer answer = AnswerTo(id);
   const int items = request.items_size();
   if (items < 1 || items > static_cast<int>(lease::kMaxBatch)) {
     Violations bad;
     bad.Add("items", "must have 1 .. " + std::to_string(lease::kMaxBatch) + " entries, got " +
                          std::to_string(items));
-    Answer(std::move(answer), bad.ToError());
+    Refuse(id, bad.ToError());
     return 1;
   }
+  v1::SessionAnswer& answer = NewAnswer(id);
   v1::AttachResponse& reply = *answer.mutable_attach();
   const std::size_t before = session_->grants.size();
   for (int i = 0; i < items; ++i) {
@@ -226,7 +220,7 @@ std::size_t SessionStream::ServeAttach(uint64_t id, const v1::AttachRequest& req
   }
   service_.directory().Count(before, session_->grants.size());
   const Status only = items == 1 ? reply.results(0).error() : Status();
-  Answer(std::move(answer), only);
+  Tell(answer, only);
   return Cost(items);
 }
 
@@ -255,12 +249,13 @@ void SessionStream::BeginWalk(const Operation& operation) {
   Walk walk{.kind = operation.operation_case(),
             .end = session_->grants.size(),
             .ttl_ms = {},
-            .answer = AnswerTo(operation.id())};
+            .answer = {}};
+  walk.answer.set_id(operation.id());
   if (operation.has_heartbeat() && operation.heartbeat().has_ttl()) {
     Violations bad;
     walk.ttl_ms = WithinMs("ttl", operation.heartbeat().ttl(), 1, lease::kMaxTtlMs, bad);
     if (!bad.empty()) {
-      Answer(std::move(walk.answer), bad.ToError());
+      Refuse(operation.id(), bad.ToError());
       return;
     }
   }
@@ -309,16 +304,24 @@ void SessionStream::EndWalk() {
       break;
   }
   const bool goodbye = walk.kind == Operation::kGoodbye;
-  Answer(std::move(walk.answer), {});
+  v1::SessionAnswer& answer = NewAnswer(walk.answer.id());
+  answer = walk.answer;
+  Tell(answer, {});
   if (!goodbye) return;
   service_.End(worker_, *std::exchange(session_, nullptr));
   Close({}, false);
 }
 
-void SessionStream::Answer(v1::SessionAnswer answer, const Status& error) {
+v1::SessionAnswer& SessionStream::NewAnswer(uint64_t id) {
+  auto& answer = collected_.NewPart<v1::SessionAnswer>();
+  answer.set_id(id);
+  return answer;
+}
+
+void SessionStream::Tell(v1::SessionAnswer& answer, const Status& error) {
   if (error.code() != 0) *answer.mutable_error() = error;
   collected_bytes_ += answer.ByteSizeLong();
-  collected_.mutable_answers()->Add(std::move(answer));
+  collected_->mutable_answers()->UnsafeArenaAddAllocated(&answer);
 }
 
 }  // namespace objpool::server

@@ -18,10 +18,6 @@ constexpr uint64_t kMaxLingerMs = 300'000;
 constexpr rpc::BootNs kOpeningNs = 10'000'000'000;
 // What one turn does for one stream, in grants.
 constexpr std::size_t kWorkPerTurn = 1024;
-// Above it, a message's memory is not kept for the next one: room for 64 operations that came
-// together, and their answers.
-constexpr std::size_t kKeptBytes = 16'384;
-constexpr int kKeptOperations = 64;
 
 }  // namespace
 
@@ -49,16 +45,16 @@ bool SessionStream::WantsMessage() const {
 
 std::optional<Status> SessionStream::CheckMessage() const {
   Violations bad;
-  const bool opens = request_.opening_case() != v1::SessionRequest::OPENING_NOT_SET;
+  const bool opens = request_->opening_case() != v1::SessionRequest::OPENING_NOT_SET;
   if (state_ == State::kNew && !opens) {
     bad.Add("opening", "is required in the first message of a stream: start or resume");
   } else if (state_ != State::kNew && opens) {
-    bad.Add(request_.has_start() ? "start" : "resume",
+    bad.Add(request_->has_start() ? "start" : "resume",
             "must be in the first message of a stream only");
   }
-  if (request_.operations_size() > kMaxOperations) {
+  if (request_->operations_size() > kMaxOperations) {
     bad.Add("operations", "must have at most " + std::to_string(kMaxOperations) + " entries, got " +
-                              std::to_string(request_.operations_size()));
+                              std::to_string(request_->operations_size()));
   }
   if (bad.empty()) return std::nullopt;
   return bad.ToError();
@@ -67,11 +63,11 @@ std::optional<Status> SessionStream::CheckMessage() const {
 void SessionStream::OnMessage(std::string_view message) {
   if (state_ == State::kOver) return;
   next_ = 0;
-  if (!request_.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
-    request_.Clear();
+  if (!request_->ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    request_.Reset();
     Fail(Malformed(v1::SessionRequest::descriptor()->full_name()));
   } else if (const auto error = CheckMessage()) {
-    request_.Clear();
+    request_.Reset();
     Fail(*error);
   } else if (state_ == State::kNew) {
     Open();
@@ -82,15 +78,15 @@ void SessionStream::OnMessage(std::string_view message) {
 }
 
 void SessionStream::Open() {
-  if (request_.has_start()) {
+  if (request_->has_start()) {
     Start();
     return;
   }
-  const auto token = ParseToken(request_.resume().token());
+  const auto token = ParseToken(request_->resume().token());
   if (!token) {
     Violations bad;
     bad.Add("resume.token", "must be 32 hexadecimal digits, got " +
-                                std::to_string(request_.resume().token().size()) + " bytes");
+                                std::to_string(request_->resume().token().size()) + " bytes");
     Fail(bad.ToError());
     return;
   }
@@ -99,7 +95,7 @@ void SessionStream::Open() {
 }
 
 void SessionStream::Start() {
-  const v1::StartSession& start = request_.start();
+  const v1::StartSession& start = request_->start();
   Violations bad;
   const uint64_t linger_ms = start.has_linger()
                                  ? WithinMs("start.linger", start.linger(), 0, kMaxLingerMs, bad)
@@ -119,7 +115,7 @@ void SessionStream::Joined(ServedSession& session) {
 
 void SessionStream::Opened(bool resumed) {
   state_ = State::kOpen;
-  v1::SessionOpened& opened = *collected_.mutable_opened();
+  v1::SessionOpened& opened = *collected_->mutable_opened();
   opened.set_token(TokenText(session_->token));
   SetDuration(session_->linger_ms, *opened.mutable_linger());
   opened.set_resumed(resumed);
@@ -143,12 +139,14 @@ void SessionStream::TakenOver() {
 
 void SessionStream::Work(lease::BootMs now) {
   std::size_t done = 0;
+  serving_ = true;
   while (state_ == State::kOpen && HasWork() && HasRoom() && done < kWorkPerTurn) {
-    done += walk_ ? StepWalk(now) : Serve(*request_.mutable_operations(next_++), now);
+    done += walk_ ? StepWalk(now) : Serve(*request_->mutable_operations(next_++), now);
   }
+  serving_ = false;
   if (state_ != State::kOpen) return;
-  if (!HasWork() && request_.operations_size() > kKeptOperations) {
-    v1::SessionRequest().Swap(&request_);
+  if (!HasWork()) {
+    request_.Reset();
     next_ = 0;
   }
   if (HasWork() && HasRoom()) service_.MakeBusy(*this);
@@ -176,7 +174,7 @@ void SessionStream::OnTick() {
     Close({rpc::Code::kDeadlineExceeded, "the first message did not arrive in time", {}}, true);
   } else if (state_ == State::kOpen && service_.leases().shutting_down() && !told_drain_) {
     told_drain_ = true;
-    collected_.add_notices()->set_kind(v1::SESSION_NOTICE_KIND_DRAIN);
+    collected_->add_notices()->set_kind(v1::SESSION_NOTICE_KIND_DRAIN);
     Flush();
   }
 }
@@ -188,7 +186,7 @@ void SessionStream::OnShutdown() {
 }
 
 void SessionStream::Notice(const GrantNews& news) {
-  v1::SessionNotice& notice = *collected_.add_notices();
+  v1::SessionNotice& notice = *collected_->add_notices();
   notice.set_kind(news.kind);
   notice.set_pool(news.pool);
   notice.mutable_grant()->set_handle(news.ref.handle);
@@ -202,7 +200,7 @@ void SessionStream::Notice(const GrantNews& news) {
 }
 
 void SessionStream::Flush() {
-  if (state_ == State::kOpen && !call_.sending() && OnDisk()) SendCollected();
+  if (state_ == State::kOpen && !serving_ && !call_.sending() && OnDisk()) SendCollected();
 }
 
 // Whether the disk has what is collected; if not yet, Flush is called again when it has.
@@ -221,21 +219,20 @@ bool SessionStream::OnDisk() {
   }
   // Nobody hears what the disk may not have.
   ticket_ = 0;
-  collected_.Clear();
+  collected_.Reset();
   unnamed_.clear();
   Fail(DiskFailed(disk.why()));
   return false;
 }
 
 void SessionStream::SendCollected() {
-  if (!collected_.has_opened() && collected_.answers().empty() && collected_.notices().empty()) {
+  if (!collected_->has_opened() && collected_->answers().empty() && collected_->notices().empty()) {
     return;
   }
   // Two messages at the most are under way: there is room for them.
-  (void)call_.Send(collected_.SerializeAsString());
+  (void)call_.Send(collected_->SerializeAsString());
   unnamed_.clear();
-  if (collected_bytes_ > kKeptBytes) v1::SessionResponse().Swap(&collected_);
-  collected_.Clear();
+  collected_.Reset();
   collected_bytes_ = 0;
 }
 
@@ -261,7 +258,7 @@ void SessionStream::ReturnUnsent(lease::BootMs now) {
     NamedPool* const pool = service_.pools().Find(lost.pool);
     std::vector<lease::GrantRef> refs;
     const std::size_t before = session_->grants.size();
-    for (const v1::Grant& grant : collected_.answers(lost.answer).lease().grants()) {
+    for (const v1::Grant& grant : collected_->answers(lost.answer).lease().grants()) {
       refs.push_back({grant.ref().handle(), grant.ref().fence(), grant.ref().key()});
       (void)session_->grants.Remove(lost.pool, grant.ref().handle(), grant.ref().fence());
     }

@@ -21,6 +21,7 @@
 #include "objpool/v1/lease_service.pb.h"
 #include "server/lease/lease_word.h"
 #include "server/rpc/call.h"
+#include "server/service/arena_message.h"
 #include "server/service/session_service.h"
 
 namespace objpool::server {
@@ -97,7 +98,7 @@ class SessionStream final : public rpc::StreamHandler {
 
   [[nodiscard]] lease::BootMs Now() const;
   [[nodiscard]] bool HasRoom() const { return collected_bytes_ < kMaxCollectedBytes; }
-  [[nodiscard]] bool HasWork() const { return walk_ || next_ < request_.operations_size(); }
+  [[nodiscard]] bool HasWork() const { return walk_ || next_ < request_->operations_size(); }
   [[nodiscard]] SessionStep Step(lease::BootMs now);
   [[nodiscard]] std::optional<google::rpc::Status> CheckMessage() const;
   void Open();
@@ -129,8 +130,11 @@ class SessionStream final : public rpc::StreamHandler {
   void Hold(const NamedPool& pool, const v1::LeaseResponse& reply, uint64_t ttl_ms,
             lease::BootMs now);
   [[nodiscard]] bool RoomFor(std::size_t grants) const;
+  // An answer that goes with what is collected, once it is told.
+  [[nodiscard]] v1::SessionAnswer& NewAnswer(uint64_t id);
   // Adds it to what is collected: the error in the place of the reply where there is one.
-  void Answer(v1::SessionAnswer answer, const google::rpc::Status& error);
+  void Tell(v1::SessionAnswer& answer, const google::rpc::Status& error);
+  void Refuse(uint64_t id, const google::rpc::Status& error) { Tell(NewAnswer(id), error); }
 
   SessionService& service_;
   rpc::StreamCall& call_;
@@ -143,12 +147,14 @@ class SessionStream final : public rpc::StreamHandler {
   uint64_t ticket_ = 0;               // of DiskAnswers: what is collected has to wait for it
   ServedSession* session_ = nullptr;  // while open
   std::shared_ptr<Line> line_;        // shared with leases that wait
+  // An operation is being served: what is collected stays.
+  bool serving_ = false;
   // The message that is being served.
-  v1::SessionRequest request_;
+  ArenaMessage<v1::SessionRequest> request_;
   int next_ = 0;
   std::optional<Walk> walk_;
   // What goes out next.
-  v1::SessionResponse collected_;
+  ArenaMessage<v1::SessionResponse> collected_;
   std::size_t collected_bytes_ = 0;
   std::vector<Unnamed> unnamed_;
 };
