@@ -15,15 +15,22 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
 #include "tests/bench/rpc/echo_script.h"
+#include "tests/bench/rpc/echo_stream_talk.h"
 
 namespace {
 
 using objpool::bench::kEchoFill;
 using objpool::bench::kEchoHeadBytes;
+
+std::size_t ReplyBytes(std::string_view request) {
+  return std::size_t{static_cast<uint8_t>(request[0])} |
+         std::size_t{static_cast<uint8_t>(request[1])} << 8;
+}
 
 void Fill(objpool::rpc::UnaryCall& call) {
   const std::string_view request = call.request();
@@ -31,11 +38,33 @@ void Fill(objpool::rpc::UnaryCall& call) {
     call.Finish({objpool::rpc::Code::kInvalidArgument, "no length", {}});
     return;
   }
-  const std::size_t bytes = std::size_t{static_cast<uint8_t>(request[0])} |
-                            std::size_t{static_cast<uint8_t>(request[1])} << 8;
+  const std::size_t bytes = ReplyBytes(request);
   std::memset(call.AllocateReply(bytes), kEchoFill, bytes);
   call.Finish({});
 }
+
+// Each message has one of its own for an answer; one without a length ends the stream.
+class FillStream final : public objpool::rpc::StreamHandler {
+ public:
+  explicit FillStream(objpool::rpc::StreamCall& call) : call_(call) {}
+
+  void OnMessage(std::string_view message) override {
+    if (over_) return;
+    if (message.size() < kEchoHeadBytes) return End();
+    reply_.assign(ReplyBytes(message), kEchoFill);
+    if (!call_.Send(reply_)) End();
+  }
+  void OnHalfClose() override { End(); }
+  void OnShutdown() override { End(); }
+
+ private:
+  void End() {
+    if (!std::exchange(over_, true)) call_.Finish({});
+  }
+  objpool::rpc::StreamCall& call_;
+  bool over_ = false;
+  std::string reply_;
+};
 
 }  // namespace
 
@@ -56,6 +85,11 @@ int main(int argc, char** argv) {
   objpool::rpc::MethodTable methods;
   methods.Add(std::string(objpool::bench::kEchoService), std::string(objpool::bench::kEchoMethod),
               objpool::rpc::UnaryHandler(Fill));
+  methods.Add(std::string(objpool::bench::kEchoService),
+              std::string(objpool::bench::kEchoStreamMethod),
+              objpool::rpc::StreamFactory([](objpool::rpc::StreamCall& call) {
+                return std::make_unique<FillStream>(call);
+              }));
   objpool::rpc::EngineOptions options;
   options.worker_cpus = {cpu};
   std::string why;

@@ -10,6 +10,7 @@
 #include "client/load/unary_talk.h"
 #include "tests/bench/rpc/contender.h"
 #include "tests/bench/rpc/echo_script.h"
+#include "tests/bench/rpc/echo_stream_talk.h"
 #include "tests/bench/rpc/measure.h"
 
 namespace objpool::bench {
@@ -92,9 +93,12 @@ class Echo final : public Contender {
  public:
   // A program of ours, and its arguments but for the last, the file that says where it serves.
   using Words = std::function<std::vector<std::string>(const Site& site)>;
-  Echo(std::string name, Words words) : Contender(std::move(name)), words_(std::move(words)) {}
+  Echo(std::string name, Words words, bool streams)
+      : Contender(std::move(name)), words_(std::move(words)), streams_(streams) {}
 
-  [[nodiscard]] bool CanRun(const Cell& cell) const override { return cell.way == Way::kCalls; }
+  [[nodiscard]] bool CanRun(const Cell& cell) const override {
+    return cell.way == Way::kCalls || (cell.way == Way::kStream && streams_);
+  }
 
   [[nodiscard]] bool Start(const Site& site, std::string& why) override {
     std::vector<std::string> words = words_(site);
@@ -110,12 +114,18 @@ class Echo final : public Contender {
   }
 
   [[nodiscard]] Sample Run(const Cell& cell, const Pace& pace) override {
+    if (cell.way == Way::kStream) {
+      return RunTalks(*server_, address_, cell, pace, [&cell](load::Tally& tally) {
+        return std::make_unique<EchoStreamTalk>(cell.outstanding, tally);
+      });
+    }
     EchoScript script(cell.batch);
     return RunTalks(*server_, address_, cell, pace, Calls(script, cell.outstanding));
   }
 
  private:
   const Words words_;
+  const bool streams_;
   std::unique_ptr<ServerProcess> server_;
   std::string address_;
 };
@@ -134,9 +144,9 @@ void AddGrpc(Contenders& to) {
   to.push_back(std::make_unique<Objpoold>(std::string(kVolatile), "grpc", false));
   to.push_back(std::make_unique<Objpoold>(std::string(kProcess), "grpc", true));
   to.push_back(std::make_unique<Objpoold>(std::string(kH2), "h2", false));
-  to.push_back(std::make_unique<Echo>(std::string(kEcho), OnEngine("grpc")));
-  to.push_back(std::make_unique<Echo>(std::string(kEchoH2), OnEngine("h2")));
-  to.push_back(std::make_unique<Echo>(std::string(kBareH2), Bare));
+  to.push_back(std::make_unique<Echo>(std::string(kEcho), OnEngine("grpc"), true));
+  to.push_back(std::make_unique<Echo>(std::string(kEchoH2), OnEngine("h2"), true));
+  to.push_back(std::make_unique<Echo>(std::string(kBareH2), Bare, false));
 }
 
 }  // namespace objpool::bench

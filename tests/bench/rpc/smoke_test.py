@@ -15,7 +15,8 @@ BIN_DIR = pathlib.Path(os.environ["OBJPOOL_BIN_DIR"])
 DEADLINE_S = 240
 
 OURS = {"objpoold volatile", "objpoold process", "objpoold h2"}
-ECHO = {"echo, same engine", "echo, engine h2", "echo, bare nghttp2"}
+ENGINES = {"echo, same engine", "echo, engine h2"}
+ECHO = ENGINES | {"echo, bare nghttp2"}
 TCP = {"echo, bare TCP"}
 REDIS = {"Redis LPOP/RPUSH", "Redis Lua lease"}
 ETCD = {"etcd grant+put, durable"}
@@ -25,7 +26,7 @@ CELLS = {
     "64 outstanding, 1x64": OURS | ECHO,
     "64 outstanding, 8x8": OURS | ECHO | ETCD,
     "64 outstanding, 64x1": OURS | ECHO | REDIS | ETCD,
-    "streamed 64": OURS | REDIS,
+    "streamed 64": OURS | ENGINES | REDIS,
     "streamed 64, folded": OURS,
     "batch 64, 8x1": OURS | ECHO | REDIS | {"Redis Lua lease, bulk"},
 }
