@@ -116,10 +116,15 @@ std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions
 }
 
 std::vector<std::pair<const char*, uint64_t>> CountsOf(const load::OpenLoopResult& result) {
-  return {
-      {"begun", result.begun},           {"exhausted", result.exhausted}, {"failed", result.failed},
-      {"dropped", result.dropped},       {"lost", result.lost},           {"breaks", result.breaks},
-      {"reconnects", result.reconnects}, {"abandoned", result.abandoned}};
+  return {{"begun", result.begun},
+          {"exhausted", result.exhausted},
+          {"failed", result.failed},
+          {"dropped", result.dropped},
+          {"lost", result.lost},
+          {"breaks", result.breaks},
+          {"reconnects", result.reconnects},
+          {"abandoned", result.abandoned},
+          {"in_doubt", result.in_doubt}};
 }
 
 void WriteText(const OpenReport& report, std::ostream& out) {
@@ -139,7 +144,7 @@ void WriteText(const OpenReport& report, std::ostream& out) {
   if (result.breaks + result.reconnects != 0) {
     out << "broken   " << result.breaks << " connections by the load, " << result.reconnects
         << " by the server; " << result.lost << " calls were lost, " << result.abandoned
-        << " handles abandoned";
+        << " handles abandoned, " << result.in_doubt << " in doubt";
     if (report.run.came_back_s)
       out << ", back " << Decimal(*report.run.came_back_s, 2) << " s after";
     out << '\n';

@@ -245,6 +245,7 @@ void OpenCycles::OnLost(uint32_t number, OpenWires::Breaker breaker) {
   Cycle& cycle = cycles_[number];
   ++result_.lost;
   if (cycle.step == Step::kLease) {
+    result_.in_doubt += options_.batch;
     if (options_.ledger != nullptr) {
       options_.ledger->LeaseFailed({.number = cycle.number, .count = options_.batch});
     }
@@ -253,14 +254,19 @@ void OpenCycles::OnLost(uint32_t number, OpenWires::Breaker breaker) {
   if (cycle.step == Step::kRepeated) return End(number);
   cycle.repeats |= cycle.step == Step::kReturn;
   if (breaker == OpenWires::Breaker::kServer) return Ask(number);
-  if (cycle.repeats && options_.ledger != nullptr) {
+  if (cycle.repeats) {
     (void)ReadGrants(cycle.grants, grants_);
-    options_.ledger->Returned(grants_, Answer::kFailed, now_ns());
+    result_.in_doubt += grants_.size();
+    if (options_.ledger != nullptr) {
+      options_.ledger->Returned(grants_, Answer::kFailed, now_ns());
+    }
+  } else {
+    Abandon(number);
   }
-  Abandon(number);
   End(number);
 }
 
+// Of one that holds, and is returning nothing.
 void OpenCycles::Abandon(uint32_t number) {
   (void)ReadGrants(cycles_[number].grants, grants_);
   result_.abandoned += grants_.size();

@@ -110,6 +110,7 @@ void Add(const OpenLoopResult& part, OpenLoopResult& sum) {
   sum.lost += part.lost;
   sum.breaks += part.breaks;
   sum.abandoned += part.abandoned;
+  sum.in_doubt += part.in_doubt;
   sum.reconnects += part.reconnects;
   if (sum.first_failure.empty()) sum.first_failure = part.first_failure;
 }

@@ -81,7 +81,8 @@ struct OpenLoopResult {
   uint64_t dropped = 0;
   uint64_t lost = 0;        // calls whose connection broke
   uint64_t breaks = 0;      // of connections, by the load
-  uint64_t abandoned = 0;   // handles that broken connections held
+  uint64_t abandoned = 0;   // handles that connections held which the load broke
+  uint64_t in_doubt = 0;    // handles of lost calls that were not repeated: perhaps leased still
   uint64_t reconnects = 0;  // of what the server had broken
   std::string first_failure;
   std::vector<OpenLoopSecond> seconds;

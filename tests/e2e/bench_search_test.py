@@ -4,7 +4,7 @@ import json
 import subprocess
 import unittest
 
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server
+from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, broken_server
 
 CONFIG = """
 pools { name: "ids" ids { count: 4096 } ttl_default { seconds: 30 } }
@@ -61,6 +61,21 @@ class FindMaxTest(unittest.TestCase):
             self.assertGreater(report["rate"], 40)
             self.assertIn("the pool was empty too often", report["why_no_more"])
             self.assertIn("exhausted", {trial["verdict"] for trial in report["trials"]})
+        else:
+            self.assertEqual((code, report["limited_by"]), (INVALID, "load"))
+
+    def test_a_server_that_is_too_slow_is_the_limit(self):
+        # Leases take 100 ms, one after the other: those of 16 a second wait for 0.7 s in the end.
+        with broken_server("slow_leases") as address:
+            code, report = find_max(address, "--pool=ids", "--find-max=500000", "--rate=8",
+                                    "--uniform", "--duration=1s", "--warmup=0ms")
+        self.check(report, 500_000)
+        self.assertLess(report["rate"] or 0, 16)
+        self.assertIn("too slow", {trial["verdict"] for trial in report["trials"]})
+        if report["limited_by"] == "server":  # else this machine was too busy to say
+            self.assertEqual((code, report["valid"]), (0, True))
+            self.assertGreaterEqual(report["lease_p99_us"], 100_000)
+            self.assertRegex(report["why_no_more"], r"^at [0-9.]+ cycles/s the server was too slow")
         else:
             self.assertEqual((code, report["limited_by"]), (INVALID, "load"))
 

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server
+from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, broken_server
 
 CONFIG = """
 pools { name: "ids" ids { count: 64 } }
@@ -256,15 +256,10 @@ class PageTest(unittest.TestCase):
 
 class BrokenServerTest(unittest.TestCase):
     def verify(self, fault):
-        with subprocess.Popen([BIN_DIR / "broken_server", fault], stdout=subprocess.PIPE,
-                              text=True) as server:
-            try:
-                return bench(f"127.0.0.1:{int(server.stdout.readline())}", "--pool=ids",
-                             "--rate=1000", "--warmup=0ms", "--duration=2s", "--hold=30ms",
-                             "--hold-dist=exp", "--renews=1", "--ttl=30s", "--connections=2",
-                             "--verify")
-            finally:
-                server.kill()
+        with broken_server(fault) as address:
+            return bench(address, "--pool=ids", "--rate=1000", "--warmup=0ms", "--duration=2s",
+                         "--hold=30ms", "--hold-dist=exp", "--renews=1", "--ttl=30s",
+                         "--connections=2", "--verify")
 
     def test_every_fault_is_seen(self):
         faults = subprocess.run([BIN_DIR / "broken_server"], capture_output=True, text=True,
