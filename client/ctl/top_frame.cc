@@ -58,12 +58,13 @@ std::vector<std::string> Lines(const std::vector<Row>& rows) {
 
 std::vector<Row> PoolRows(const TopSample& before, const TopSample& now, double seconds) {
   std::vector<Row> rows = {
-      {"POOL", "KIND", "CAPACITY", "FREE", "LEASED", "WAITING", "LEASES/S", "STATE"}};
+      {"POOL", "KIND", "CAPACITY", "FREE", "LEASED", "WAITING", "OLDEST", "LEASES/S", "STATE"}};
   for (std::size_t i = 0; i < now.stats.size(); ++i) {
     const v1::Pool& pool = now.pools[i];
     rows.push_back({Printable(BarePool(pool.name())), KindName(pool),
                     std::to_string(pool.capacity()), std::to_string(pool.free()),
                     std::to_string(pool.leased()), std::to_string(pool.waiters()),
+                    OldestWaitText(pool),
                     Rate(Earlier(before, now, i).granted(), now.stats[i].granted(), seconds),
                     PoolStateName(pool.state())});
   }
