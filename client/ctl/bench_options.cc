@@ -122,6 +122,10 @@ void AddCycles(CLI::App& bench, CommandSet& set) {
       ->capture_default_str()
       ->check(CLI::Range(0u, kMaxBenchRenews))
       ->group(kOpen);
+  bench
+      .add_flag("--stream", set.bench.stream,
+                "Ask by operations of a Session on each connection [by calls]")
+      ->group(kOpen);
   bench.add_flag("--verify", set.bench.verify, "Check every answer; the pool must be ours alone")
       ->group(kOpen);
   bench
@@ -220,6 +224,7 @@ void AddBenchCommands(CommandSet& set) {
               "  objpoolctl bench --count 100000 --output json > result.json\n"
               "  objpoolctl bench --rate 5000 --hold 20ms --hold-dist exp --verify\n"
               "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4 --html result.html\n"
+              "  objpoolctl bench --rate 20000 --stream --verify\n"
               "  objpoolctl bench --scenario crash-clients --verify\n"
               "  objpoolctl bench --find-max 500 --hold 1ms\n"
               "  objpoolctl bench compare before.json after.json"));

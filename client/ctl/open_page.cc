@@ -26,6 +26,7 @@ double Us(uint64_t ns) { return static_cast<double>(ns) / 1000; }
 std::string TextOf(const std::string& text) { return text; }
 std::string TextOf(double number) { return Exact(number); }
 std::string TextOf(int64_t number) { return std::to_string(number); }
+std::string TextOf(bool truth) { return truth ? "yes" : "no"; }
 
 // 10^power microseconds.
 std::string PowerOfUs(double power) {

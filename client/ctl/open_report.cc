@@ -86,7 +86,8 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
   if (options.scenario) out << NameOf(*options.scenario) << ", ";
   out << Decimal(options.rate, 1) << " cycles/s wanted, "
       << (options.uniform ? "evenly" : "at random") << ", on " << options.connections
-      << " connections, batch " << options.batch << ", hold " << FormatDuration(options.hold);
+      << (options.stream ? " sessions" : " connections") << ", batch " << options.batch << ", hold "
+      << FormatDuration(options.hold);
   if (options.hold_distribution != HoldDistribution::kFixed) {
     out << " (" << NameOf(options.hold_distribution) << ')';
   }
@@ -109,6 +110,7 @@ std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions
           {"hold_ms", int64_t{options.hold.count()}},
           {"hold_distribution", NameOf(options.hold_distribution)},
           {"renews", int64_t{options.renews}},
+          {"stream", options.stream},
           {"ttl_ms", int64_t{options.ttl.count()}},
           {"ramp_ms", int64_t{options.ramp.count()}},
           {"warmup_ms", int64_t{options.warmup.count()}},

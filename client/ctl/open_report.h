@@ -36,7 +36,7 @@ inline constexpr std::array<LatencyShare, 5> kLatencyShares = {{{0.5, "p50", "p5
                                                                 {0.9999, "p99_99", "p99.99"}}};
 
 // What was asked, defaults filled in.
-using OptionValue = std::variant<std::string, double, int64_t>;
+using OptionValue = std::variant<std::string, double, int64_t, bool>;
 [[nodiscard]] std::vector<std::pair<const char*, OptionValue>> OptionValues(
     const BenchOptions& options);
 // What the whole run counted.

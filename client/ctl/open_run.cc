@@ -56,6 +56,7 @@ load::OpenLoopOptions LoadOptions(const BenchOptions& options, const std::string
   load.hold = options.hold;
   load.hold_times = HoldTimesOf(options.hold_distribution);
   load.renews = options.renews;
+  load.stream = options.stream;
   load.warmup = options.warmup;
   load.duration = options.duration;
   load.seed = options.seed != 0 ? options.seed : std::random_device()();

@@ -34,6 +34,15 @@ milliseconds HoldOf(double share, uint64_t capacity, const BenchOptions& options
   return std::clamp(milliseconds(ms), milliseconds(1), std::max(most, milliseconds(1)));
 }
 
+// Of a session whose connection broke nobody knows when its grants come back, but the server.
+std::string WhyNoStream(const BenchOptions& options) {
+  const bool breaks = options.scenario == BenchScenario::kCrashClients ||
+                      options.scenario == BenchScenario::kAvalanche;
+  if (!options.stream || !breaks) return {};
+  return "--stream: not with --scenario " + std::string(NameOf(*options.scenario)) +
+         ", where connections break: that ends their sessions, and with them what was leased";
+}
+
 std::string CompleteAvalanche(uint64_t capacity, bool rate_given, BenchOptions& options) {
   if (!options.hold_given) options.hold = kPeriod;
   if (options.hold.count() == 0) {
@@ -90,6 +99,7 @@ const char* NameOf(BenchScenario scenario) {
 }
 
 std::string CompleteScenario(uint64_t capacity, BenchOptions& options) {
+  if (std::string why = WhyNoStream(options); !why.empty()) return why;
   const bool rate_given = options.rate > 0;
   if (!rate_given) options.rate = kUsualRate;
   const auto hold = [&](double share, milliseconds most) {

@@ -49,6 +49,7 @@ struct OpenLoopOptions {
   uint32_t connections = 4;
   uint32_t lease_connections = 0;           // of those, for leases only; 0: all are for all
   bool reconnects = false;                  // what the server breaks is made anew
+  bool stream = false;                      // a Session on each, rather than calls
   std::chrono::nanoseconds break_every{0};  // then one connection with all it holds; 0: never
   uint32_t batch = 1;
   uint64_t ttl_ms = 0;  // 0: the pool's default

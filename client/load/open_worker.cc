@@ -21,7 +21,8 @@ OpenWorker::OpenWorker(const OpenLoopOptions& options, SecondTaker& seconds)
       wires_({.address = options.address,
               .count = options.connections,
               .for_leases = options.lease_connections,
-              .reconnects = options.reconnects}) {}
+              .reconnects = options.reconnects,
+              .stream = options.stream}) {}
 
 void OpenWorker::Schedule(uint64_t begin_ns) {
   wires_.Wake();

@@ -10,11 +10,12 @@ import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, broken_server
+from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, broken_server, wait_until
 
 CONFIG = """
 pools { name: "ids" ids { count: 64 } }
 pools { name: "few" ids { count: 2 } ttl_default { seconds: 30 } }
+pools { name: "many" ids { count: 65536 } ttl_default { seconds: 30 } }
 """
 VIOLATED = 4
 INVALID = 7
@@ -37,7 +38,7 @@ class OpenBenchTest(unittest.TestCase):
         self.api = self.enterContext(Api(self.server))
 
     def tearDown(self):
-        for pool in ("ids", "few"):
+        for pool in ("ids", "few", "many"):
             state = self.api.get_pool(pool)
             self.assertEqual(state.free, state.capacity, "it leaves nothing behind")
 
@@ -117,6 +118,42 @@ class OpenBenchTest(unittest.TestCase):
         code, why = bench(self.server.address, "--rate=1", "--threads=3", "--connections=2")
         self.assertEqual(code, 2)
         self.assertIn("--threads: must be from 1 to --connections, which is 2; got 3", why)
+
+    def test_on_streams(self):
+        started = self.calls()
+        for flags in (["--pool=ids", "--rate=400", "--hold=20ms", "--renews=1", "--connections=3"],
+                      ["--pool=ids", "--rate=400", "--batch=7"],
+                      ["--pool=many", "--rate=100", "--batch=1024", "--connections=1"],
+                      ["--pool=few", "--rate=400", "--hold=20ms"]):
+            with self.subTest(flags):
+                _, report = bench(self.server.address, "--stream", "--warmup=0ms", "--duration=1s",
+                                  "--verify", *flags)
+                self.assertTrue(report["options"]["stream"])
+                self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+                self.assertGreater(report["verified"]["checks"], 100)
+                self.assertEqual(report["whole_run"]["failed"], 0)
+                if "--pool=few" in flags:
+                    self.assertGreater(report["whole_run"]["exhausted"], 50)
+                if "--renews=1" in flags:
+                    self.assertEqual(report["latency_us"]["renew"]["count"],
+                                     report["latency_us"]["lease"]["count"])
+        # Nothing was leased by a call, and no session is left.
+        self.assertEqual(self.calls(), started)
+        wait_until(lambda: self.server.metrics().sum("objpool_sessions_open") == 0, "they end")
+
+    def calls(self):
+        return sum(self.server.metrics().sum_or_zero(
+            "grpc_server_started_total", grpc_service="objpool.v1.LeaseService", grpc_method=method)
+                   for method in ("Lease", "Renew", "Return"))
+
+    def test_streams_that_would_break_are_refused(self):
+        for scenario in ("crash-clients", "avalanche"):
+            code, why = bench(self.server.address, f"--scenario={scenario}", "--stream")
+            self.assertEqual(code, 2)
+            self.assertIn(f"--stream: not with --scenario {scenario}, where connections break", why)
+        code, why = bench(self.server.address, "--stream")
+        self.assertEqual(code, 2)
+        self.assertIn("--stream needs --rate, --scenario or --find-max", why)
 
     def test_uniform_holds(self):
         _, report = bench(self.server.address, "--pool=ids", "--rate=100", "--warmup=0ms",

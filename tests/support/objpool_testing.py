@@ -102,7 +102,7 @@ class Server:
 
 @contextlib.contextmanager
 def broken_server(fault):
-    """Gives the address of a server of one pool "ids" with that fault (tests/e2e/broken_server.cc)."""
+    """Gives the address of a server of one pool, "ids", with a fault of broken_server.cc."""
     with subprocess.Popen([BIN_DIR / "broken_server", fault], stdout=subprocess.PIPE,
                           text=True) as process:
         try:
