@@ -123,6 +123,20 @@ void AddCycles(CLI::App& bench, CommandSet& set) {
       ->check(CLI::Range(0u, kMaxBenchRenews))
       ->group(kOpen);
   bench
+      .add_option("--renew-rate", set.bench.renew_rate,
+                  "Renew so often in a second, each time one of those that are held [as --renews]")
+      ->check(CLI::Range(0.0, kMaxBenchRate))
+      ->excludes("--renews")
+      ->group(kOpen);
+  bench
+      .add_option("--return-rate", set.bench.return_rate,
+                  "Return so often in a second, likewise; the rest at the end [after --hold]")
+      ->check(CLI::Range(0.0, kMaxBenchRate))
+      ->excludes("--renews")
+      ->excludes("--hold")
+      ->excludes("--hold-dist")
+      ->group(kOpen);
+  bench
       .add_flag("--stream", set.bench.stream,
                 "Ask by operations of a Session on each connection [by calls]")
       ->group(kOpen);

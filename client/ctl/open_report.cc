@@ -86,12 +86,17 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
   if (options.scenario) out << NameOf(*options.scenario) << ", ";
   out << Decimal(options.rate, 1) << " cycles/s wanted, "
       << (options.uniform ? "evenly" : "at random") << ", on " << options.connections
-      << (options.stream ? " sessions" : " connections") << ", batch " << options.batch << ", hold "
-      << FormatDuration(options.hold);
+      << (options.stream ? " sessions" : " connections") << ", batch " << options.batch;
+  if (options.return_rate > 0) {
+    out << ", " << Decimal(options.return_rate, 1) << " returns/s wanted";
+  } else {
+    out << ", hold " << FormatDuration(options.hold);
+  }
   if (options.hold_distribution != HoldDistribution::kFixed) {
     out << " (" << NameOf(options.hold_distribution) << ')';
   }
   if (options.renews != 0) out << ", renewed " << options.renews << " times";
+  if (options.renew_rate > 0) out << ", " << Decimal(options.renew_rate, 1) << " renewals/s wanted";
   out << '\n'
       << report.run.result->cycles << " cycles in " << Decimal(report.run.result->measured_s, 2)
       << " s: " << Decimal(report.run.result->cycles_per_s(), 1) << " cycles/s"
@@ -110,6 +115,8 @@ std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions
           {"hold_ms", int64_t{options.hold.count()}},
           {"hold_distribution", NameOf(options.hold_distribution)},
           {"renews", int64_t{options.renews}},
+          {"renew_rate", options.renew_rate},
+          {"return_rate", options.return_rate},
           {"stream", options.stream},
           {"ttl_ms", int64_t{options.ttl.count()}},
           {"ramp_ms", int64_t{options.ramp.count()}},
@@ -122,6 +129,7 @@ std::vector<std::pair<const char*, uint64_t>> CountsOf(const load::OpenLoopResul
           {"exhausted", result.exhausted},
           {"failed", result.failed},
           {"dropped", result.dropped},
+          {"nothing_held", result.nothing_held},
           {"lost", result.lost},
           {"breaks", result.breaks},
           {"reconnects", result.reconnects},

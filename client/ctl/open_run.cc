@@ -56,6 +56,8 @@ load::OpenLoopOptions LoadOptions(const BenchOptions& options, const std::string
   load.hold = options.hold;
   load.hold_times = HoldTimesOf(options.hold_distribution);
   load.renews = options.renews;
+  load.renew_rate = options.renew_rate;
+  load.return_rate = options.return_rate;
   load.stream = options.stream;
   load.warmup = options.warmup;
   load.duration = options.duration;

@@ -119,6 +119,52 @@ class OpenBenchTest(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("--threads: must be from 1 to --connections, which is 2; got 3", why)
 
+    def test_rates_of_their_own(self):
+        # Half of what is leased is returned in its time, and renewals hit any that are held.
+        for flags in ([], ["--stream"]):
+            with self.subTest(flags):
+                before = self.api.stats("many")
+                _, report = bench(self.server.address, "--pool=many", "--rate=200", "--uniform",
+                                  "--renew-rate=300", "--return-rate=100", "--warmup=0ms",
+                                  "--duration=2s", "--ttl=60s", "--batch=2", "--verify", *flags)
+                self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+                whole = report["whole_run"]
+                self.assertEqual((whole["failed"], whole["exhausted"]), (0, 0))
+                after = self.api.stats("many")
+                self.assertEqual(after.granted - before.granted, 2 * whole["begun"])
+                self.assertEqual(after.returned - before.returned, 2 * whole["begun"])
+                renewed = report["latency_us"]["renew"]["count"]
+                self.assertEqual(after.renewed - before.renewed, 2 * renewed)
+                # Each arrival did what it was to do, or found nothing.
+                self.assertIn(whole["begun"] + whole["dropped"], (399, 400))
+                self.assertLessEqual(renewed, 600)
+                self.assertGreaterEqual(renewed + whole["nothing_held"], 599)
+
+    def test_rates_of_their_own_keep_them_leased(self):
+        process = subprocess.Popen(
+            [BIN_DIR / "objpoolctl", "--server", self.server.address, "bench", "--pool=many",
+             "--rate=400", "--return-rate=20", "--duration=1h"], stdout=subprocess.DEVNULL)
+        self.addCleanup(process.kill)
+        # By a hold of 0, one or two would be held at any time.
+        wait_until(lambda: self.api.get_pool("many").leased > 300, "they pile up")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(DEADLINE_S), 130)
+
+    def test_rates_of_their_own_exclude_what_they_replace(self):
+        for flags, why in (
+                (["--renew-rate=1", "--renews=1"], "--renew-rate excludes --renews"),
+                (["--return-rate=1", "--hold=1s"], "--return-rate excludes --hold"),
+                (["--return-rate=1", "--scenario=exhaust"],
+                 "--return-rate: only with --scenario steady or burst; got exhaust"),
+                (["--renew-rate=1", "--scenario=thundering-renew"],
+                 "--renew-rate: only with --scenario steady or burst; got thundering-renew")):
+            code, said = bench(self.server.address, "--rate=1", *flags)
+            self.assertEqual(code, 2)
+            self.assertIn(why, said)
+        code, said = bench(self.server.address, "--renew-rate=1")
+        self.assertEqual(code, 2)
+        self.assertIn("--renew-rate needs --rate, --scenario or --find-max", said)
+
     def test_on_streams(self):
         started = self.calls()
         for flags in (["--pool=ids", "--rate=400", "--hold=20ms", "--renews=1", "--connections=3"],
