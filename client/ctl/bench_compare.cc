@@ -13,7 +13,6 @@
 #include <sstream>
 #include <vector>
 
-#include "client/ctl/bench_report.h"
 #include "client/ctl/json_writer.h"
 #include "client/ctl/ratio_interval.h"
 #include "client/ctl/table.h"

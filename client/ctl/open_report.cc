@@ -1,9 +1,9 @@
 #include "client/ctl/open_report.h"
 
-#include <array>
 #include <ostream>
 
 #include "client/ctl/json_writer.h"
+#include "client/ctl/latency_text.h"
 #include "client/ctl/open_scenario.h"
 #include "client/ctl/table.h"
 #include "client/text.h"
@@ -13,28 +13,7 @@ namespace {
 
 using load::OpenLoopResult;
 
-double Us(uint64_t ns) { return static_cast<double>(ns) / 1000; }
-
-Row LatencyRow(const char* name, const base::LogHistogram& latency) {
-  Row row = {name};
-  for (const LatencyShare& share : kLatencyShares) {
-    row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.Quantile(share.quantile)), 1));
-  }
-  row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.max()), 1));
-  return row;
-}
-
-void LatencyField(const char* name, const base::LogHistogram& latency, JsonWriter& json) {
-  if (latency.count() == 0) return json.Null(name);
-  json.BeginObject(name);
-  json.Field("count", latency.count());
-  for (const LatencyShare& share : kLatencyShares) {
-    json.Field(share.field, Us(latency.Quantile(share.quantile)));
-  }
-  json.Field("max", Us(latency.max()));
-  json.Field("mean", latency.mean() / 1000);
-  json.EndObject();
-}
+double UsOf(uint64_t ns) { return Us(static_cast<double>(ns)); }
 
 // "fixed", "uniform" or "exponential".
 const char* NameOf(HoldDistribution distribution) {
@@ -63,9 +42,9 @@ void RunFields(const OpenLoopResult& result, JsonWriter& json) {
     json.Field("returned", second.returned);
     json.Field("exhausted", second.exhausted);
     json.Field("failed", second.failed);
-    json.Field("lease_p50_us", Us(second.p50_ns));
-    json.Field("lease_p99_us", Us(second.p99_ns));
-    json.Field("lease_max_us", Us(second.max_ns));
+    json.Field("lease_p50_us", UsOf(second.p50_ns));
+    json.Field("lease_p99_us", UsOf(second.p99_ns));
+    json.Field("lease_max_us", UsOf(second.max_ns));
     json.EndObject();
   }
   json.EndArray();
@@ -100,7 +79,8 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
   out << '\n'
       << report.run.result->cycles << " cycles in " << Decimal(report.run.result->measured_s, 2)
       << " s: " << Decimal(report.run.result->cycles_per_s(), 1) << " cycles/s"
-      << (report.interrupted ? " (interrupted)" : "") << "\n\n";
+      << (report.interrupted ? " (interrupted)" : "")
+      << "\n\nLatencies from the intended start; late: the load itself\n";
 }
 
 }  // namespace
@@ -140,12 +120,10 @@ std::vector<std::pair<const char*, uint64_t>> CountsOf(const load::OpenLoopResul
 void WriteText(const OpenReport& report, std::ostream& out) {
   const OpenLoopResult& result = *report.run.result;
   WriteHead(report, out);
-  std::vector<Row> rows = {
-      {"us, from the intended start", "p50", "p90", "p99", "p99.9", "p99.99", "max"},
-      LatencyRow("lease", result.lease_ns)};
+  std::vector<Row> rows = {LatencyHeading(), LatencyRow("lease", result.lease_ns)};
   if (result.renew_ns.count() != 0) rows.push_back(LatencyRow("renew", result.renew_ns));
   rows.push_back(LatencyRow("return", result.return_ns));
-  rows.push_back(LatencyRow("the load was late by", result.late_ns));
+  rows.push_back(LatencyRow("late", result.late_ns));
   WriteTable(out, rows);
   out << "\nThe whole run: " << result.begun << " cycles begun, " << result.exhausted
       << " exhausted, " << result.failed << " failed, " << result.dropped << " dropped";

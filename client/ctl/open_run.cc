@@ -11,6 +11,7 @@
 
 #include "client/ctl/open_scenario.h"
 #include "client/ctl/progress_line.h"
+#include "client/ctl/table.h"
 
 namespace objpool::client {
 namespace {

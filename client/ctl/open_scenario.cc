@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "client/ctl/bench_report.h"
+#include "client/ctl/table.h"
 #include "client/duration.h"
 
 namespace objpool::client {

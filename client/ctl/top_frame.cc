@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <sstream>
 #include <utility>
 
@@ -40,11 +39,7 @@ const Stats& Earlier(const TopSample& before, const TopSample& now, std::size_t 
 // Per second, of a counter that begins anew when the server does.
 std::string Rate(uint64_t before, uint64_t now, double seconds) {
   const auto rise = static_cast<double>(now >= before ? now - before : now);
-  std::array<char, 400> text;
-  const auto [end, error] =
-      std::to_chars(text.data(), text.data() + text.size(), seconds > 0 ? rise / seconds : 0.0,
-                    std::chars_format::fixed, 0);
-  return {text.data(), end};
+  return Decimal(seconds > 0 ? rise / seconds : 0.0, 0);
 }
 
 std::vector<std::string> Lines(const std::vector<Row>& rows) {

@@ -1,15 +1,12 @@
 """objpoolctl bench --rate: arrivals that do not wait, answers that are checked, and a run that says
 when it is worth nothing."""
 
-import json
 import os
 import signal
-import pathlib
 import subprocess
-import tempfile
 import unittest
-import xml.etree.ElementTree as ElementTree
 
+from bench_testing import INVALID, VIOLATED, bench
 from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, broken_server, wait_until
 
 CONFIG = """
@@ -17,16 +14,6 @@ pools { name: "ids" ids { count: 64 } }
 pools { name: "few" ids { count: 2 } ttl_default { seconds: 30 } }
 pools { name: "many" ids { count: 65536 } ttl_default { seconds: 30 } }
 """
-VIOLATED = 4
-INVALID = 7
-
-
-def bench(address, *flags):
-    """Its exit code and its report."""
-    done = subprocess.run(
-        [BIN_DIR / "objpoolctl", "--server", address, "--output", "json", "bench", *flags],
-        capture_output=True, text=True, timeout=DEADLINE_S)
-    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
 class OpenBenchTest(unittest.TestCase):
@@ -244,97 +231,6 @@ class OpenBenchTest(unittest.TestCase):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=DEADLINE_S)
         self.assertEqual(process.returncode, 130)
-
-
-XHTML = "{http://www.w3.org/1999/xhtml}"
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-class PageTest(unittest.TestCase):
-    """--html: a page that needs nothing else, with the numbers of the JSON."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = cls.enterClassContext(Server(CONFIG))
-        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        _, cls.report = bench(cls.server.address, "--pool=ids", "--rate=200", "--ramp=1s",
-                              "--warmup=0ms", "--duration=2s", "--hold=10ms", "--renews=1",
-                              "--verify", f"--html={folder / 'page.html'}")
-        cls.text = (folder / "page.html").read_text()
-        # It is well-formed, or this fails.
-        cls.page = ElementTree.fromstring(cls.text)
-
-    def table(self, name):
-        """Its rows as dicts."""
-        (table,) = self.page.findall(f".//{XHTML}table[@id='{name}']")
-        heading, *rows = [["".join(cell.itertext()) for cell in row] for row in table]
-        return [dict(zip(heading, row, strict=True)) for row in rows]
-
-    def test_it_has_the_result_itself(self):
-        (script,) = self.page.iter(f"{XHTML}script")
-        self.assertEqual(script.get("type"), "application/json")
-        self.assertEqual(json.loads(script.text), self.report)
-
-    def test_its_latencies_are_those_of_the_json(self):
-        rows = {row["us"]: row for row in self.table("latency")}
-        self.assertEqual(set(rows), {"lease", "renew", "return", "late"})
-        for name, row in rows.items():
-            told = self.report["latency_us"][name]
-            for shown, field in (("p50", "p50"), ("p90", "p90"), ("p99", "p99"),
-                                 ("p99.9", "p99_9"), ("p99.99", "p99_99"), ("max", "max"),
-                                 ("mean", "mean"), ("count", "count")):
-                self.assertEqual(float(row[shown]), told[field], (name, shown))
-
-    def test_its_seconds_are_those_of_the_json(self):
-        rows = self.table("seconds")
-        self.assertEqual(len(rows), len(self.report["seconds"]))
-        for row, second in zip(rows, self.report["seconds"], strict=True):
-            self.assertEqual(row["measured"] == "yes", second["measured"])
-            self.assertEqual(int(row["leased"]), second["leased"])
-            self.assertEqual(float(row["p99 us"]), second["lease_p99_us"])
-            self.assertEqual(float(row["max us"]), second["lease_max_us"])
-
-    def test_what_was_asked_and_counted(self):
-        options = {row["option"]: row["value"] for row in self.table("options")}
-        self.assertEqual(set(options), set(self.report["options"]))
-        self.assertEqual(float(options["rate"]), 200)
-        counts = {row["count"]: int(row["value"]) for row in self.table("whole_run")}
-        self.assertEqual(counts, self.report["whole_run"])
-        self.assertIn("VERIFIED", self.text)
-        self.assertIn("VALID" if self.report["valid"] else "INVALID", self.text)
-
-    def test_its_curves_have_a_point_for_each_second(self):
-        percentiles, calls, seconds = self.page.iter(f"{SVG}svg")
-        self.assertEqual([group.find(f"{SVG}title").text for group in percentiles.iter(f"{SVG}g")],
-                         ["lease", "return", "renew", "late"])
-        for chart, names in ((calls, {"leased", "returned", "renewed", "begun"}),
-                             (seconds, {"p50", "p99", "max"})):
-            lines = {group.find(f"{SVG}title").text: group for group in chart.iter(f"{SVG}g")}
-            # On a busy machine some may be exhausted too.
-            self.assertLessEqual(names, set(lines))
-            for line in lines.values():
-                self.assertEqual(len(line.findall(f"{SVG}circle")), len(self.report["seconds"]))
-        # The slower a second was, the higher is its dot.
-        slow = [second["lease_max_us"] for second in self.report["seconds"]]
-        lines = {group.find(f"{SVG}title").text: group for group in seconds.iter(f"{SVG}g")}
-        height = [-float(dot.get("cy")) for dot in lines["max"].iter(f"{SVG}circle")]
-        self.assertEqual(height.index(max(height)), slow.index(max(slow)))
-
-    def test_it_needs_nothing_from_elsewhere(self):
-        self.assertNotRegex(self.text.replace('xmlns="http://www.w3.org/', ""),
-                            r"https?://|src=|href=|@import|url\(")
-        self.assertIn("prefers-color-scheme: dark", self.text)
-
-    def test_a_page_that_cannot_be_written_is_told_before_the_run(self):
-        granted = self.stats()
-        code, why = bench(self.server.address, "--pool=ids", "--rate=10", "--html=/nowhere/a.html")
-        self.assertEqual(code, 1)
-        self.assertIn("cannot write /nowhere/a.html: No such file or directory", why)
-        self.assertEqual(self.stats(), granted)
-
-    def stats(self):
-        with Api(self.server) as api:
-            return api.stats("ids").granted
 
 
 class BrokenServerTest(unittest.TestCase):
