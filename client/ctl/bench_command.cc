@@ -7,10 +7,13 @@
 #include <ostream>
 #include <sstream>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "client/ctl/bench_report.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/find_max.h"
+#include "client/ctl/html_page.h"
 #include "client/ctl/load.h"
 #include "client/ctl/open_bench.h"
 #include "client/ctl/progress_line.h"
@@ -22,7 +25,6 @@ using Clock = std::chrono::steady_clock;
 
 // How long an interrupt or the last cycle may go unnoticed.
 constexpr Milliseconds kLook{20};
-constexpr std::chrono::seconds kProgressEvery{1};
 
 // A signal handler can reach nothing but a variable of the program.
 volatile std::sig_atomic_t interrupted = 0;
@@ -50,43 +52,65 @@ class InterruptScope {
   struct sigaction old_term_ {};
 };
 
-// How the load goes, each second.
-class Progress {
+// What each second of the load brought, which is shown where somebody looks.
+class Seconds {
  public:
-  Progress(Console& console, bool always) : line_(console, always) {}
-  ~Progress() { line_.Clear(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  Seconds(const Load& load, Console& console, bool always) : load_(load), line_(console, always) {}
+  ~Seconds() { line_.Clear(); }
+  Seconds(const Seconds&) = delete;
+  Seconds& operator=(const Seconds&) = delete;
 
-  void Show(const Load& load, std::string_view phase) {
-    const Clock::time_point now = Clock::now();
-    if (!line_.wanted() || now < next_) return;
-    uint64_t leases = 0;
-    uint64_t exhausted = 0;
-    uint64_t failed = 0;
-    for (const auto& cell : load.cells()) {
-      leases += cell->lease_ok.value();
-      exhausted += cell->exhausted.value();
-      failed += cell->failed.value();
-    }
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    std::ostringstream line;
-    line << std::fixed << std::setprecision(0) << std::setw(4)
-         << std::chrono::duration<double>(now - start_).count() << " s  " << phase << "  "
-         << static_cast<double>(leases - leases_) / seconds << " leases/s  " << exhausted
-         << " exhausted  " << failed << " failed";
-    line_.Show(line.str());
-    leases_ = leases;
-    last_ = now;
-    next_ = std::max(next_ + kProgressEvery, now);
+  // They are counted anew: what has come since the last whole one is of none.
+  void Begin(bool measured) {
+    measured_ = measured;
+    before_ = Sum();
+    next_ = Clock::now() + kSecond;
   }
+  [[nodiscard]] Clock::time_point next() const { return next_; }
+  void Look() {
+    for (; Clock::now() >= next_; next_ += kSecond) Close();
+  }
+  [[nodiscard]] std::vector<BenchSecond> Take() { return std::move(seconds_); }
 
  private:
+  static constexpr std::chrono::seconds kSecond{1};
+  static constexpr std::size_t kMostSeconds = 3600;
+
+  void Close() {
+    const BenchSecond now = Sum();
+    const BenchSecond second = {.measured = measured_,
+                                .leased = now.leased - before_.leased,
+                                .returned = now.returned - before_.returned,
+                                .exhausted = now.exhausted - before_.exhausted,
+                                .failed = now.failed - before_.failed};
+    before_ = now;
+    ++number_;
+    if (seconds_.size() < kMostSeconds) seconds_.push_back(second);
+    std::ostringstream line;
+    line << std::setw(4) << number_ << " s  " << (measured_ ? "measuring" : "warm-up") << "  "
+         << second.leased << " leases/s  " << now.exhausted << " exhausted  " << now.failed
+         << " failed";
+    line_.Show(line.str());
+  }
+  // Since the beginning of the load.
+  [[nodiscard]] BenchSecond Sum() const {
+    BenchSecond sum;
+    for (const auto& cell : load_.cells()) {
+      sum.leased += cell->lease_ok.value();
+      sum.returned += cell->return_ok.value();
+      sum.exhausted += cell->exhausted.value();
+      sum.failed += cell->failed.value();
+    }
+    return sum;
+  }
+
+  const Load& load_;
   ProgressLine line_;
-  const Clock::time_point start_ = Clock::now();
-  Clock::time_point last_ = start_;
-  Clock::time_point next_ = start_ + kProgressEvery;
-  uint64_t leases_ = 0;
+  bool measured_ = false;
+  BenchSecond before_;
+  Clock::time_point next_;
+  uint64_t number_ = 0;
+  std::vector<BenchSecond> seconds_;
 };
 
 // The pool of most capacity; of equals, the first by name.
@@ -102,22 +126,24 @@ Exit ChoosePool(const Client& client, std::string& pool, Console& console) {
 }
 
 // Runs the load through both phases, or until they are over for another reason.
-void Watch(const BenchOptions& options, Load& load, Console& console) {
-  Progress progress(console, options.progress);
-  const auto wait = [&](Clock::time_point until, std::string_view phase) {
+void Watch(const BenchOptions& options, Load& load, Seconds& seconds) {
+  const auto wait = [&](Clock::time_point until) {
     while (interrupted == 0 && !load.done() && Clock::now() < until) {
-      std::this_thread::sleep_until(std::min(until, Clock::now() + kLook));
-      progress.Show(load, phase);
+      std::this_thread::sleep_until(std::min({until, seconds.next(), Clock::now() + kLook}));
+      seconds.Look();
     }
   };
   const bool warms_up = options.warmup.count() != 0;
   if (!warms_up) load.BeginMeasuring();
   load.Start();
-  if (warms_up) wait(Clock::now() + options.warmup, "warm-up");
+  seconds.Begin(!warms_up);
+  if (warms_up) wait(Clock::now() + options.warmup);
   if (interrupted == 0) {
-    if (warms_up) load.BeginMeasuring();
-    wait(options.count != 0 ? Clock::time_point::max() : Clock::now() + options.duration,
-         "measuring");
+    if (warms_up) {
+      load.BeginMeasuring();
+      seconds.Begin(true);
+    }
+    wait(options.count != 0 ? Clock::time_point::max() : Clock::now() + options.duration);
   }
   load.Stop();
 }
@@ -149,6 +175,7 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
     const auto run = options.find_max_us > 0 ? RunFindMax : RunOpenBench;
     return run(options, target, console, [] { return interrupted != 0; });
   }
+  if (const Exit exit = CheckPageFile(options.html, console); exit != Exit::kOk) return exit;
   // Connects them all, so that nobody measures a handshake.
   for (const Client& client : connections) {
     const Result<v1::Pool> pool = client.GetPool(options.pool);
@@ -158,13 +185,16 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
 
   bool was_interrupted = false;
   Load load(options, connections);
+  std::vector<BenchSecond> taken;
   {
     const InterruptScope scope;
-    Watch(options, load, console);
+    Seconds seconds(load, console, options.progress);
+    Watch(options, load, seconds);
     load.Join();
     was_interrupted = interrupted != 0;
+    taken = seconds.Take();
   }
-  BenchReport report(options, target.server, load);
+  BenchReport report(options, target.server, load, std::move(taken));
   report.set_interrupted(was_interrupted);
   const auto after = connections[0].GetPoolStats(options.pool);
   if (before.ok() && after.ok()) report.set_server_delta(DeltaOf(before.value, after.value));
@@ -173,7 +203,10 @@ Exit RunBench(const BenchOptions& given, const Target& target, Console& console)
   } else {
     report.WriteText(console.out);
   }
+  const Exit saved = SavePage(
+      options.html, [&](std::ostream& page) { report.WritePage(page); }, console);
   const Exit flushed = Flush(console);
+  if (saved != Exit::kOk) return saved;
   if (was_interrupted) return Exit::kInterrupted;
   const Exit exit = ExitOfReport(report, client_options, console);
   return exit == Exit::kOk ? flushed : exit;

@@ -8,12 +8,13 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iomanip>
+#include <map>
 #include <optional>
 #include <ostream>
 #include <sstream>
 #include <vector>
 
-#include "client/ctl/bench_report.h"
 #include "client/ctl/json_writer.h"
 #include "client/ctl/ratio_interval.h"
 #include "client/ctl/table.h"
@@ -159,26 +160,39 @@ Finding Compare(const Metric& metric, const Recording& before, const Recording& 
   return finding;
 }
 
+// An option as it was given.
+std::string Shown(const Value& value) {
+  switch (value.kind_case()) {
+    case Value::kNumberValue: {
+      std::ostringstream number;
+      number << std::setprecision(15) << value.number_value();
+      return number.str();
+    }
+    case Value::kBoolValue:
+      return value.bool_value() ? "yes" : "no";
+    default:
+      return Printable(value.string_value(), 80);
+  }
+}
+
 // What was asked differently: "rate 1000 / 2000".
 std::vector<std::string> Differences(const Recording& before, const Recording& after) {
-  const auto options = [](const Recording& result) {
-    const Value* const value = FieldOf(result.fields, "options", Value::kStructValue);
-    return value != nullptr ? value->struct_value() : Struct();
-  };
-  const auto shown = [](const Value& value) {
-    return value.kind_case() == Value::kNumberValue ? Decimal(value.number_value(), 0)
-                                                    : Printable(value.string_value(), 80);
-  };
-  const Struct a = options(before);
-  const Struct b = options(after);
-  std::vector<std::string> differences;
-  for (const auto& [name, value] : a.fields()) {
-    const auto other = b.fields().find(name);
-    const std::string theirs = other != b.fields().end() ? shown(other->second) : "-";
-    if (shown(value) == theirs) continue;
-    differences.push_back(Printable(name, 80) + ' ' + shown(value) + " / " + theirs);
+  // By name, what each says; "-" where it says nothing.
+  std::map<std::string, std::array<std::string, 2>> all;
+  for (const std::size_t side : {0U, 1U}) {
+    const Value* const options =
+        FieldOf((side == 0 ? before : after).fields, "options", Value::kStructValue);
+    if (options == nullptr) continue;
+    for (const auto& [name, value] : options->struct_value().fields()) {
+      all.try_emplace(name, std::array<std::string, 2>{"-", "-"}).first->second[side] =
+          Shown(value);
+    }
   }
-  std::sort(differences.begin(), differences.end());
+  std::vector<std::string> differences;
+  for (const auto& [name, said] : all) {
+    if (said[0] == said[1]) continue;
+    differences.push_back(Printable(name, 80) + ' ' + said[0] + " / " + said[1]);
+  }
   return differences;
 }
 

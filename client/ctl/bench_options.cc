@@ -49,6 +49,8 @@ void AddRun(CLI::App& bench, CommandSet& set) {
               "Of each lease [the pool's default, or the scenario's]");
   bench.add_flag("--progress", set.bench.progress,
                  "Write a line each second also where the standard error is no terminal");
+  bench.add_option("--html", set.bench.html, "Write the result as a page with curves here too")
+      ->type_name("FILE");
 }
 
 // Of each trial of --find-max.
@@ -96,6 +98,7 @@ void AddArrivals(CLI::App& bench, CommandSet& set) {
       ->check(CLI::Range(1.0, kMaxFindUs))
       ->excludes("--count")
       ->excludes("--clients")
+      ->excludes("--html")
       ->excludes("--scenario");
   bench.add_flag("--uniform", set.bench.uniform, "Arrivals come evenly [at random]")->group(kOpen);
   AddDuration(bench, "--ramp", Milliseconds(0), set.bench.ramp,
@@ -122,6 +125,24 @@ void AddCycles(CLI::App& bench, CommandSet& set) {
       ->capture_default_str()
       ->check(CLI::Range(0u, kMaxBenchRenews))
       ->group(kOpen);
+  bench
+      .add_option("--renew-rate", set.bench.renew_rate,
+                  "Renew so often in a second, each time one of those that are held [as --renews]")
+      ->check(CLI::Range(0.0, kMaxBenchRate))
+      ->excludes("--renews")
+      ->group(kOpen);
+  bench
+      .add_option("--return-rate", set.bench.return_rate,
+                  "Return so often in a second, likewise; the rest at the end [after --hold]")
+      ->check(CLI::Range(0.0, kMaxBenchRate))
+      ->excludes("--renews")
+      ->excludes("--hold")
+      ->excludes("--hold-dist")
+      ->group(kOpen);
+  bench
+      .add_flag("--stream", set.bench.stream,
+                "Ask by operations of a Session on each connection [by calls]")
+      ->group(kOpen);
   bench.add_flag("--verify", set.bench.verify, "Check every answer; the pool must be ours alone")
       ->group(kOpen);
   bench
@@ -132,10 +153,6 @@ void AddCycles(CLI::App& bench, CommandSet& set) {
       ->excludes("--verify")
       ->group(kOpen);
   bench.add_option("--seed", set.bench.seed, "Of what is random [another each time]")->group(kOpen);
-  bench.add_option("--html", set.bench.html, "Write the result as a page with curves here too")
-      ->type_name("FILE")
-      ->excludes("--find-max")
-      ->group(kOpen);
 }
 
 constexpr const char* kScenarios =
@@ -216,10 +233,11 @@ void AddBenchCommands(CommandSet& set) {
   bench->require_subcommand(0, 1);
   bench->footer(
       kScenarios +
-      Example("  objpoolctl bench --pool ports --duration 5s --clients 16\n"
+      Example("  objpoolctl bench --pool ports --duration 5s --clients 16 --html result.html\n"
               "  objpoolctl bench --count 100000 --output json > result.json\n"
               "  objpoolctl bench --rate 5000 --hold 20ms --hold-dist exp --verify\n"
               "  objpoolctl bench --rate 2000 --ramp 5s --hold 1s --renews 4 --html result.html\n"
+              "  objpoolctl bench --rate 20000 --stream --verify\n"
               "  objpoolctl bench --scenario crash-clients --verify\n"
               "  objpoolctl bench --find-max 500 --hold 1ms\n"
               "  objpoolctl bench compare before.json after.json"));

@@ -1,7 +1,6 @@
-// BenchReport: the result of a load as numbers, and its two ways onto paper.
+// BenchReport: the result of a load as numbers, and its ways onto paper.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <map>
@@ -9,48 +8,30 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/ctl/commands.h"
-#include "client/ctl/json_writer.h"
 #include "client/ctl/load.h"
+#include "client/ctl/server_delta.h"
 #include "pool/base/log_histogram.h"
 
 namespace objpool::client {
 
-// What the server counted while the load ran, for all its clients.
-struct ServerDelta {
-  std::string engine;
-  uint64_t granted = 0;
+// What one second saw, of a load of closed loops. Calls.
+struct BenchSecond {
+  bool measured = false;  // else it was of the warm-up
+  uint64_t leased = 0;
   uint64_t returned = 0;
-  uint64_t expired = 0;
-  uint64_t revoked = 0;
-  uint64_t local_hits = 0;
-  uint64_t depot_hits = 0;
-  uint64_t misses = 0;
-  // Handles that went from one slot to another, by distance; and of those, the ones that went
-  // straight to a client.
-  uint64_t same_core = 0;
-  uint64_t same_cache = 0;
-  uint64_t same_node = 0;
-  uint64_t remote_node = 0;
-  uint64_t acquired_by_steal = 0;
-
-  [[nodiscard]] uint64_t steals() const { return same_core + same_cache + same_node + remote_node; }
+  uint64_t exhausted = 0;
+  uint64_t failed = 0;
 };
-[[nodiscard]] ServerDelta DeltaOf(const v1::GetPoolStatsResponse& before,
-                                  const v1::GetPoolStatsResponse& after);
-// As one line, and as the field "server_delta".
-void WriteDelta(const ServerDelta& delta, std::ostream& out);
-void WriteDelta(const ServerDelta& delta, JsonWriter& json);
-
-// With so many digits behind the point.
-[[nodiscard]] std::string Decimal(double number, int digits);
 
 class BenchReport {
  public:
-  // Of a load that was joined.
-  BenchReport(const BenchOptions& options, std::string_view server, const Load& load);
+  // Of a load that was joined, and its whole seconds.
+  BenchReport(const BenchOptions& options, std::string_view server, const Load& load,
+              std::vector<BenchSecond> seconds);
 
   void set_server_delta(const ServerDelta& delta) { delta_ = delta; }
   void set_interrupted(bool interrupted) { interrupted_ = interrupted; }
@@ -62,13 +43,21 @@ class BenchReport {
   void WriteText(std::ostream& out) const;
   // The schema "objpool.bench.v1", documented in the room's README.
   void WriteJson(std::ostream& out) const;
+  // All of it as a page of HTML. bench_page.cc
+  void WritePage(std::ostream& out) const;
 
  private:
+  using Counts = std::vector<std::pair<const char*, uint64_t>>;
+  // What was asked, and what came of it in the whole run, by the names of the JSON.
+  [[nodiscard]] Counts Options() const;
+  [[nodiscard]] Counts Calls() const;
+  [[nodiscard]] Counts Handles() const;
   [[nodiscard]] double PerSecond(uint64_t number) const;
 
   const BenchOptions options_;
   const std::string server_;
-  double seconds_ = 0;
+  const std::vector<BenchSecond> seconds_;
+  double measured_s_ = 0;
   bool interrupted_ = false;
   std::optional<ServerDelta> delta_;
   uint64_t lease_ok_ = 0;

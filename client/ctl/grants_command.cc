@@ -1,11 +1,11 @@
 // grants and check-fence: who holds what, and what a fence is worth.
 #include <optional>
 #include <ostream>
-#include <utility>
 
 #include "client/ctl/commands.h"
 #include "client/ctl/grant_text.h"
 #include "client/ctl/json_writer.h"
+#include "client/ctl/page_writer.h"
 #include "client/ctl/table.h"
 #include "client/text.h"
 
@@ -13,61 +13,6 @@ namespace objpool::client {
 namespace {
 
 constexpr uint32_t kGrantsPerPage = 1000;
-
-// Writes page by page, so that a pool of millions takes no memory.
-class GrantsWriter {
- public:
-  GrantsWriter(std::string_view pool, const Target& target, Console& console)
-      : pool_(BarePool(pool)), json_(console.out), table_(console.out), as_json_(target.json) {}
-
-  void Write(const v1::ListGrantsResponse& page) {
-    if (as_json_) {
-      BeginJson();
-      for (const v1::Grant& grant : page.grants()) {
-        json_.BeginObject();
-        json_.Field("ref", WithoutKey(RefOf(pool_, grant.ref())));
-        GrantFields(grant, json_);
-        json_.EndObject();
-      }
-      return;
-    }
-    if (page.grants().empty()) return;
-    // The heading comes with the first grants, so that its columns are theirs.
-    std::vector<Row> rows = std::exchange(heading_, {});
-    for (const v1::Grant& grant : page.grants()) {
-      rows.push_back({WithoutKey(RefOf(pool_, grant.ref())), ValueText(grant),
-                      FormatDuration(Coarse(DurationOf(grant.held()))),
-                      FormatDuration(Coarse(DurationOf(grant.remaining()))),
-                      grant.holder().empty() ? "-" : Printable(grant.holder())});
-    }
-    table_.Write(rows);
-  }
-
-  // `complete` where all pages were written. Where there was none, nothing is.
-  void End(bool complete) {
-    if (!as_json_ && complete) table_.Write(heading_);
-    if (!begun_) return;
-    json_.EndArray();
-    json_.Field("complete", complete);
-    json_.EndObject();
-  }
-
- private:
-  void BeginJson() {
-    if (begun_) return;
-    begun_ = true;
-    json_.BeginObject();
-    json_.Field("pool", pool_);
-    json_.BeginArray("grants");
-  }
-
-  const std::string_view pool_;
-  JsonWriter json_;
-  TableWriter table_;
-  const bool as_json_;
-  bool begun_ = false;                                                            // a JSON document
-  std::vector<Row> heading_ = {{"REF", "VALUE", "HELD", "REMAINING", "HOLDER"}};  // until written
-};
 
 // "RUNNING", or the number of a state that this program does not know.
 std::string StateName(v1::FenceState state) {
@@ -124,23 +69,22 @@ Exit RunGrants(const GrantsOptions& options, const Target& target, Console& cons
   if (options.held_at_least.count() != 0) {
     *request.mutable_held_at_least() = ProtoDuration(options.held_at_least);
   }
-  GrantsWriter writer(options.pool, target, console);
-  // Each page begins at least one handle further.
-  for (uint64_t page = 0; page <= kMaxHandle; ++page) {
-    const Result<v1::ListGrantsResponse> listed = client.ListGrants(request);
-    if (!listed.ok()) {
-      writer.End(false);
-      return Fail(console, listed.error, client.options());
-    }
-    writer.Write(listed.value);
-    const bool last = listed.value.next_page_token().empty();
-    if (last) writer.End(true);
-    const Exit exit = Flush(console);
-    if (last || exit != Exit::kOk) return exit;
-    request.set_page_token(listed.value.next_page_token());
-  }
-  writer.End(false);
-  return Fail(console, Exit::kRefused, "the server's pages do not end");
+  PageWriter writer("grants", options.pool, {"REF", "VALUE", "HELD", "REMAINING", "HOLDER"}, target,
+                    console);
+  const std::string_view pool = BarePool(options.pool);
+  return writer.Run(
+      client, request, [&](const v1::ListGrantsRequest& page) { return client.ListGrants(page); },
+      [](const v1::ListGrantsResponse& page) -> const auto& { return page.grants(); },
+      [&](const v1::Grant& grant, JsonWriter& json) {
+        json.Field("ref", WithoutKey(RefOf(pool, grant.ref())));
+        GrantFields(grant, json);
+      },
+      [&](const v1::Grant& grant) -> Row {
+        return {WithoutKey(RefOf(pool, grant.ref())), ValueText(grant),
+                FormatDuration(Coarse(DurationOf(grant.held()))),
+                FormatDuration(Coarse(DurationOf(grant.remaining()))),
+                grant.holder().empty() ? "-" : Printable(grant.holder())};
+      });
 }
 
 Exit RunCheckFence(const std::string& word, const Target& target, Console& console) {

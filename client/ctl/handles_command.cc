@@ -1,11 +1,10 @@
 // handles and handle: where each handle of a pool is, and which of them are in use.
 #include <map>
-#include <optional>
 #include <ostream>
-#include <utility>
 
 #include "client/ctl/commands.h"
 #include "client/ctl/json_writer.h"
+#include "client/ctl/page_writer.h"
 #include "client/ctl/pool_text.h"
 #include "client/ctl/table.h"
 #include "client/text.h"
@@ -51,53 +50,6 @@ void HandleFields(const v1::PoolHandle& handle, JsonWriter& json) {
   json.EndObject();
 }
 
-// Writes page by page, so that a pool of millions takes no memory.
-class HandlesWriter {
- public:
-  HandlesWriter(std::string_view pool, const Target& target, Console& console)
-      : json_(console.out), table_(console.out), as_json_(target.json) {
-    if (!as_json_) return;
-    json_.BeginObject();
-    json_.Field("pool", BarePool(pool));
-    json_.BeginArray("handles");
-  }
-
-  void Write(const v1::ListHandlesResponse& page) {
-    std::vector<Row> rows;
-    for (const v1::PoolHandle& handle : page.handles()) {
-      if (as_json_) {
-        json_.BeginObject();
-        HandleFields(handle, json_);
-        json_.EndObject();
-        continue;
-      }
-      if (!std::exchange(headed_, true)) rows.push_back(Heading());
-      rows.push_back({std::to_string(handle.handle()), ValueText(handle), StateText(handle),
-                      std::to_string(handle.fence()), LabelsText(handle)});
-    }
-    table_.Write(rows);
-  }
-
-  // `complete` where all pages were written.
-  void End(bool complete) {
-    if (as_json_) {
-      json_.EndArray();
-      json_.Field("complete", complete);
-      json_.EndObject();
-    } else if (!headed_ && complete) {
-      table_.Write({Heading()});
-    }
-  }
-
- private:
-  static Row Heading() { return {"HANDLE", "VALUE", "STATE", "FENCE", "LABELS"}; }
-
-  JsonWriter json_;
-  TableWriter table_;
-  const bool as_json_;
-  bool headed_ = false;
-};
-
 Exit Write(const Result<v1::PoolHandle>& result, const GrantOptions& options, const Client& client,
            const Target& target, Console& console) {
   if (!result.ok()) return Fail(console, result.error, client.options());
@@ -124,24 +76,16 @@ Exit RunHandles(const HandlesOptions& options, const Target& target, Console& co
   request.set_pool(options.pool);
   request.set_page_size(kHandlesPerPage);
   request.set_state(options.state);
-  std::optional<HandlesWriter> writer;
-  // Each page begins at least one handle further.
-  for (uint64_t page = 0; page <= kMaxHandle; ++page) {
-    const Result<v1::ListHandlesResponse> listed = client.ListHandles(request);
-    if (!listed.ok()) {
-      if (writer) writer->End(false);
-      return Fail(console, listed.error, client.options());
-    }
-    if (!writer) writer.emplace(options.pool, target, console);
-    writer->Write(listed.value);
-    const bool last = listed.value.next_page_token().empty();
-    if (last) writer->End(true);
-    const Exit exit = Flush(console);
-    if (last || exit != Exit::kOk) return exit;
-    request.set_page_token(listed.value.next_page_token());
-  }
-  writer->End(false);
-  return Fail(console, Exit::kRefused, "the server's pages do not end");
+  PageWriter writer("handles", options.pool, {"HANDLE", "VALUE", "STATE", "FENCE", "LABELS"},
+                    target, console);
+  return writer.Run(
+      client, request, [&](const v1::ListHandlesRequest& page) { return client.ListHandles(page); },
+      [](const v1::ListHandlesResponse& page) -> const auto& { return page.handles(); },
+      HandleFields,
+      [](const v1::PoolHandle& handle) -> Row {
+        return {std::to_string(handle.handle()), ValueText(handle), StateText(handle),
+                std::to_string(handle.fence()), LabelsText(handle)};
+      });
 }
 
 Exit RunHandleShow(const GrantOptions& options, const Target& target, Console& console) {

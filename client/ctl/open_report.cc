@@ -1,9 +1,9 @@
 #include "client/ctl/open_report.h"
 
-#include <array>
 #include <ostream>
 
 #include "client/ctl/json_writer.h"
+#include "client/ctl/latency_text.h"
 #include "client/ctl/open_scenario.h"
 #include "client/ctl/table.h"
 #include "client/text.h"
@@ -13,28 +13,7 @@ namespace {
 
 using load::OpenLoopResult;
 
-double Us(uint64_t ns) { return static_cast<double>(ns) / 1000; }
-
-Row LatencyRow(const char* name, const base::LogHistogram& latency) {
-  Row row = {name};
-  for (const LatencyShare& share : kLatencyShares) {
-    row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.Quantile(share.quantile)), 1));
-  }
-  row.push_back(latency.count() == 0 ? "-" : Decimal(Us(latency.max()), 1));
-  return row;
-}
-
-void LatencyField(const char* name, const base::LogHistogram& latency, JsonWriter& json) {
-  if (latency.count() == 0) return json.Null(name);
-  json.BeginObject(name);
-  json.Field("count", latency.count());
-  for (const LatencyShare& share : kLatencyShares) {
-    json.Field(share.field, Us(latency.Quantile(share.quantile)));
-  }
-  json.Field("max", Us(latency.max()));
-  json.Field("mean", latency.mean() / 1000);
-  json.EndObject();
-}
+double UsOf(uint64_t ns) { return Us(static_cast<double>(ns)); }
 
 // "fixed", "uniform" or "exponential".
 const char* NameOf(HoldDistribution distribution) {
@@ -63,9 +42,9 @@ void RunFields(const OpenLoopResult& result, JsonWriter& json) {
     json.Field("returned", second.returned);
     json.Field("exhausted", second.exhausted);
     json.Field("failed", second.failed);
-    json.Field("lease_p50_us", Us(second.p50_ns));
-    json.Field("lease_p99_us", Us(second.p99_ns));
-    json.Field("lease_max_us", Us(second.max_ns));
+    json.Field("lease_p50_us", UsOf(second.p50_ns));
+    json.Field("lease_p99_us", UsOf(second.p99_ns));
+    json.Field("lease_max_us", UsOf(second.max_ns));
     json.EndObject();
   }
   json.EndArray();
@@ -86,15 +65,22 @@ void WriteHead(const OpenReport& report, std::ostream& out) {
   if (options.scenario) out << NameOf(*options.scenario) << ", ";
   out << Decimal(options.rate, 1) << " cycles/s wanted, "
       << (options.uniform ? "evenly" : "at random") << ", on " << options.connections
-      << " connections, batch " << options.batch << ", hold " << FormatDuration(options.hold);
+      << (options.stream ? " sessions" : " connections") << ", batch " << options.batch;
+  if (options.return_rate > 0) {
+    out << ", " << Decimal(options.return_rate, 1) << " returns/s wanted";
+  } else {
+    out << ", hold " << FormatDuration(options.hold);
+  }
   if (options.hold_distribution != HoldDistribution::kFixed) {
     out << " (" << NameOf(options.hold_distribution) << ')';
   }
   if (options.renews != 0) out << ", renewed " << options.renews << " times";
+  if (options.renew_rate > 0) out << ", " << Decimal(options.renew_rate, 1) << " renewals/s wanted";
   out << '\n'
       << report.run.result->cycles << " cycles in " << Decimal(report.run.result->measured_s, 2)
       << " s: " << Decimal(report.run.result->cycles_per_s(), 1) << " cycles/s"
-      << (report.interrupted ? " (interrupted)" : "") << "\n\n";
+      << (report.interrupted ? " (interrupted)" : "")
+      << "\n\nLatencies from the intended start; late: the load itself\n";
 }
 
 }  // namespace
@@ -109,6 +95,9 @@ std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions
           {"hold_ms", int64_t{options.hold.count()}},
           {"hold_distribution", NameOf(options.hold_distribution)},
           {"renews", int64_t{options.renews}},
+          {"renew_rate", options.renew_rate},
+          {"return_rate", options.return_rate},
+          {"stream", options.stream},
           {"ttl_ms", int64_t{options.ttl.count()}},
           {"ramp_ms", int64_t{options.ramp.count()}},
           {"warmup_ms", int64_t{options.warmup.count()}},
@@ -116,21 +105,25 @@ std::vector<std::pair<const char*, OptionValue>> OptionValues(const BenchOptions
 }
 
 std::vector<std::pair<const char*, uint64_t>> CountsOf(const load::OpenLoopResult& result) {
-  return {
-      {"begun", result.begun},           {"exhausted", result.exhausted}, {"failed", result.failed},
-      {"dropped", result.dropped},       {"lost", result.lost},           {"breaks", result.breaks},
-      {"reconnects", result.reconnects}, {"abandoned", result.abandoned}};
+  return {{"begun", result.begun},
+          {"exhausted", result.exhausted},
+          {"failed", result.failed},
+          {"dropped", result.dropped},
+          {"nothing_held", result.nothing_held},
+          {"lost", result.lost},
+          {"breaks", result.breaks},
+          {"reconnects", result.reconnects},
+          {"abandoned", result.abandoned},
+          {"in_doubt", result.in_doubt}};
 }
 
 void WriteText(const OpenReport& report, std::ostream& out) {
   const OpenLoopResult& result = *report.run.result;
   WriteHead(report, out);
-  std::vector<Row> rows = {
-      {"us, from the intended start", "p50", "p90", "p99", "p99.9", "p99.99", "max"},
-      LatencyRow("lease", result.lease_ns)};
+  std::vector<Row> rows = {LatencyHeading(), LatencyRow("lease", result.lease_ns)};
   if (result.renew_ns.count() != 0) rows.push_back(LatencyRow("renew", result.renew_ns));
   rows.push_back(LatencyRow("return", result.return_ns));
-  rows.push_back(LatencyRow("the load was late by", result.late_ns));
+  rows.push_back(LatencyRow("late", result.late_ns));
   WriteTable(out, rows);
   out << "\nThe whole run: " << result.begun << " cycles begun, " << result.exhausted
       << " exhausted, " << result.failed << " failed, " << result.dropped << " dropped";
@@ -139,7 +132,7 @@ void WriteText(const OpenReport& report, std::ostream& out) {
   if (result.breaks + result.reconnects != 0) {
     out << "broken   " << result.breaks << " connections by the load, " << result.reconnects
         << " by the server; " << result.lost << " calls were lost, " << result.abandoned
-        << " handles abandoned";
+        << " handles abandoned, " << result.in_doubt << " in doubt";
     if (report.run.came_back_s)
       out << ", back " << Decimal(*report.run.came_back_s, 2) << " s after";
     out << '\n';

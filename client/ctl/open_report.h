@@ -1,7 +1,6 @@
 // What `bench --rate` found, and its ways onto paper.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <iosfwd>
 #include <string>
@@ -23,20 +22,8 @@ void WriteText(const OpenReport& report, std::ostream& out);
 // The schema "objpool.bench.open.v1", documented in the room's README.
 void WriteJson(const OpenReport& report, std::ostream& out);
 
-// The percentiles that are told, by their names in JSON and for people.
-struct LatencyShare {
-  double quantile;
-  const char* field;
-  const char* shown;
-};
-inline constexpr std::array<LatencyShare, 5> kLatencyShares = {{{0.5, "p50", "p50"},
-                                                                {0.9, "p90", "p90"},
-                                                                {0.99, "p99", "p99"},
-                                                                {0.999, "p99_9", "p99.9"},
-                                                                {0.9999, "p99_99", "p99.99"}}};
-
 // What was asked, defaults filled in.
-using OptionValue = std::variant<std::string, double, int64_t>;
+using OptionValue = std::variant<std::string, double, int64_t, bool>;
 [[nodiscard]] std::vector<std::pair<const char*, OptionValue>> OptionValues(
     const BenchOptions& options);
 // What the whole run counted.

@@ -11,6 +11,7 @@
 
 #include "client/ctl/open_scenario.h"
 #include "client/ctl/progress_line.h"
+#include "client/ctl/table.h"
 
 namespace objpool::client {
 namespace {
@@ -56,6 +57,9 @@ load::OpenLoopOptions LoadOptions(const BenchOptions& options, const std::string
   load.hold = options.hold;
   load.hold_times = HoldTimesOf(options.hold_distribution);
   load.renews = options.renews;
+  load.renew_rate = options.renew_rate;
+  load.return_rate = options.return_rate;
+  load.stream = options.stream;
   load.warmup = options.warmup;
   load.duration = options.duration;
   load.seed = options.seed != 0 ? options.seed : std::random_device()();

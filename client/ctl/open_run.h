@@ -4,8 +4,8 @@
 #include <memory>
 #include <optional>
 
-#include "client/ctl/bench_report.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/server_delta.h"
 #include "client/load/open_loop.h"
 
 namespace objpool::client {

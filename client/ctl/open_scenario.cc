@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "client/ctl/bench_report.h"
+#include "client/ctl/table.h"
 #include "client/duration.h"
 
 namespace objpool::client {
@@ -32,6 +32,24 @@ milliseconds HoldOf(double share, uint64_t capacity, const BenchOptions& options
   const auto ms =
       static_cast<int64_t>(1000 * share * static_cast<double>(capacity) / handles_per_s);
   return std::clamp(milliseconds(ms), milliseconds(1), std::max(most, milliseconds(1)));
+}
+
+// Of a session whose connection broke nobody knows when its grants come back, but the server.
+std::string WhyNoStream(const BenchOptions& options) {
+  const bool breaks = options.scenario == BenchScenario::kCrashClients ||
+                      options.scenario == BenchScenario::kAvalanche;
+  if (!options.stream || !breaks) return {};
+  return "--stream: not with --scenario " + std::string(NameOf(*options.scenario)) +
+         ", where connections break: that ends their sessions, and with them what was leased";
+}
+
+// What is renewed and returned when is what the other scenarios are made of.
+std::string WhyNoRates(const BenchOptions& options) {
+  const BenchScenario scenario = options.scenario.value_or(BenchScenario::kSteady);
+  const bool free = scenario == BenchScenario::kSteady || scenario == BenchScenario::kBurst;
+  if (free || (options.renew_rate == 0 && options.return_rate == 0)) return {};
+  return std::string(options.renew_rate != 0 ? "--renew-rate" : "--return-rate") +
+         ": only with --scenario steady or burst; got " + NameOf(scenario);
 }
 
 std::string CompleteAvalanche(uint64_t capacity, bool rate_given, BenchOptions& options) {
@@ -90,6 +108,8 @@ const char* NameOf(BenchScenario scenario) {
 }
 
 std::string CompleteScenario(uint64_t capacity, BenchOptions& options) {
+  if (std::string why = WhyNoStream(options); !why.empty()) return why;
+  if (std::string why = WhyNoRates(options); !why.empty()) return why;
   const bool rate_given = options.rate > 0;
   if (!rate_given) options.rate = kUsualRate;
   const auto hold = [&](double share, milliseconds most) {
@@ -124,8 +144,13 @@ std::string CompleteScenario(uint64_t capacity, BenchOptions& options) {
 }
 
 void SetScenario(uint64_t capacity, const BenchOptions& options, load::OpenLoopOptions& load) {
+  if (options.scenario == BenchScenario::kExhaust || options.return_rate > 0) {
+    load.most_cycles =
+        static_cast<uint32_t>(std::min(kUnderWay + (capacity / options.batch), kMostUnderWay));
+  }
   switch (options.scenario.value_or(BenchScenario::kSteady)) {
     case BenchScenario::kSteady:
+    case BenchScenario::kExhaust:
       return;
     case BenchScenario::kBurst:
       load.arrivals.period_ns = static_cast<uint64_t>(std::chrono::nanoseconds(kPeriod).count());
@@ -137,10 +162,6 @@ void SetScenario(uint64_t capacity, const BenchOptions& options, load::OpenLoopO
       return;
     case BenchScenario::kCrashClients:
       load.break_every = kBreakEvery;
-      return;
-    case BenchScenario::kExhaust:
-      load.most_cycles =
-          static_cast<uint32_t>(std::min(kUnderWay + (capacity / options.batch), kMostUnderWay));
       return;
     case BenchScenario::kStealHeavy:
       load.lease_connections = 1;

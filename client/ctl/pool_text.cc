@@ -44,6 +44,10 @@ std::string KindText(const v1::Pool& pool) {
          Printable(pool.buffers().placement());
 }
 
+std::string OldestWaitText(const v1::Pool& pool) {
+  return pool.has_oldest_wait() ? FormatDuration(Coarse(DurationOf(pool.oldest_wait()))) : "-";
+}
+
 void PoolFields(const v1::Pool& pool, JsonWriter& json) {
   json.Field("name", BarePool(pool.name()));
   json.Field("kind", KindName(pool));
@@ -68,6 +72,11 @@ void PoolFields(const v1::Pool& pool, JsonWriter& json) {
   json.Field("resting", pool.resting());
   json.Field("quarantined", pool.quarantined());
   json.Field("waiters", pool.waiters());
+  if (pool.has_oldest_wait()) {
+    json.Field("oldest_wait_ms", DurationOf(pool.oldest_wait()).count());
+  } else {
+    json.Null("oldest_wait_ms");
+  }
   json.Field("state", PoolStateName(pool.state()));
   json.Field("durability", WithoutPrefix(objpool::config::v1::Durability_Name(pool.durability())));
   json.Field("ttl_min_ms", DurationOf(pool.ttl_min()).count());

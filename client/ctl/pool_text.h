@@ -15,6 +15,9 @@ namespace objpool::client {
 [[nodiscard]] std::string PoolStateName(v1::PoolState state);
 [[nodiscard]] std::string HandleStateName(v1::HandleState state);
 
+// "12s", or "-" where nobody waits.
+[[nodiscard]] std::string OldestWaitText(const v1::Pool& pool);
+
 void PoolFields(const v1::Pool& pool, JsonWriter& json);
 
 }  // namespace objpool::client

@@ -84,7 +84,8 @@ void WriteOneText(const v1::Pool& pool, const v1::GetPoolStatsResponse& stats, C
               << FormatDuration(DurationOf(pool.ttl_default())) << " by default, from "
               << FormatDuration(DurationOf(pool.ttl_min())) << " to "
               << FormatDuration(DurationOf(pool.ttl_max())) << "\nstate     "
-              << PoolStateName(pool.state()) << ", " << pool.waiters() << " waiting, "
+              << PoolStateName(pool.state()) << ", " << pool.waiters() << " waiting"
+              << (pool.has_oldest_wait() ? ", the longest for " + OldestWaitText(pool) : "") << ", "
               << pool.dirty() << " dirty, " << pool.resting() << " resting, " << pool.quarantined()
               << " quarantined\ngrants    " << stats.granted() << " made, " << stats.renewed()
               << " renewed, " << stats.returned() << " returned, " << stats.expired()

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <ostream>
 
-#include "client/ctl/bench_report.h"
+#include "client/ctl/table.h"
 #include "client/text.h"
 
 namespace objpool::client {

@@ -1,9 +1,18 @@
 #include "client/ctl/table.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <ostream>
 
 namespace objpool::client {
+
+std::string Decimal(double number, int digits) {
+  std::array<char, 400> text;  // the largest double has 309 digits before the point
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number,
+                                          std::chars_format::fixed, digits);
+  return {text.data(), end};
+}
 
 void WriteTable(std::ostream& out, const std::vector<Row>& rows) { TableWriter(out).Write(rows); }
 

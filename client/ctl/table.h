@@ -8,6 +8,9 @@
 
 namespace objpool::client {
 
+// With so many digits behind the point.
+[[nodiscard]] std::string Decimal(double number, int digits);
+
 using Row = std::vector<std::string>;
 
 // The first row is the heading and says how many columns there are. Its first column is text and

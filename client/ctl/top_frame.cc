@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <sstream>
 #include <utility>
 
@@ -40,11 +39,7 @@ const Stats& Earlier(const TopSample& before, const TopSample& now, std::size_t 
 // Per second, of a counter that begins anew when the server does.
 std::string Rate(uint64_t before, uint64_t now, double seconds) {
   const auto rise = static_cast<double>(now >= before ? now - before : now);
-  std::array<char, 400> text;
-  const auto [end, error] =
-      std::to_chars(text.data(), text.data() + text.size(), seconds > 0 ? rise / seconds : 0.0,
-                    std::chars_format::fixed, 0);
-  return {text.data(), end};
+  return Decimal(seconds > 0 ? rise / seconds : 0.0, 0);
 }
 
 std::vector<std::string> Lines(const std::vector<Row>& rows) {
@@ -58,12 +53,13 @@ std::vector<std::string> Lines(const std::vector<Row>& rows) {
 
 std::vector<Row> PoolRows(const TopSample& before, const TopSample& now, double seconds) {
   std::vector<Row> rows = {
-      {"POOL", "KIND", "CAPACITY", "FREE", "LEASED", "WAITING", "LEASES/S", "STATE"}};
+      {"POOL", "KIND", "CAPACITY", "FREE", "LEASED", "WAITING", "OLDEST", "LEASES/S", "STATE"}};
   for (std::size_t i = 0; i < now.stats.size(); ++i) {
     const v1::Pool& pool = now.pools[i];
     rows.push_back({Printable(BarePool(pool.name())), KindName(pool),
                     std::to_string(pool.capacity()), std::to_string(pool.free()),
                     std::to_string(pool.leased()), std::to_string(pool.waiters()),
+                    OldestWaitText(pool),
                     Rate(Earlier(before, now, i).granted(), now.stats[i].granted(), seconds),
                     PoolStateName(pool.state())});
   }

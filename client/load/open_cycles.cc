@@ -176,6 +176,7 @@ void OpenCycles::OnLease(uint32_t number, uint32_t status, std::string& reply) {
 void OpenCycles::Held(Cycle& cycle) {
   const uint64_t together_ns = Count(options_.return_together);
   cycle.return_ns = together_ns != 0 ? NextOf(together_ns) : now_ns() + HoldNs();
+  if (options_.return_rate > 0) cycle.return_ns = UINT64_MAX;
   cycle.renews = options_.renews;
   cycle.due_ns = now_ns();
 }
@@ -245,6 +246,7 @@ void OpenCycles::OnLost(uint32_t number, OpenWires::Breaker breaker) {
   Cycle& cycle = cycles_[number];
   ++result_.lost;
   if (cycle.step == Step::kLease) {
+    result_.in_doubt += options_.batch;
     if (options_.ledger != nullptr) {
       options_.ledger->LeaseFailed({.number = cycle.number, .count = options_.batch});
     }
@@ -253,64 +255,104 @@ void OpenCycles::OnLost(uint32_t number, OpenWires::Breaker breaker) {
   if (cycle.step == Step::kRepeated) return End(number);
   cycle.repeats |= cycle.step == Step::kReturn;
   if (breaker == OpenWires::Breaker::kServer) return Ask(number);
-  if (cycle.repeats && options_.ledger != nullptr) {
-    (void)ReadGrants(cycle.grants, grants_);
-    options_.ledger->Returned(grants_, Answer::kFailed, now_ns());
-  }
-  Abandon(number);
+  if (!cycle.repeats) return Abandon(number);
+  (void)ReadGrants(cycle.grants, grants_);
+  result_.in_doubt += grants_.size();
+  if (options_.ledger != nullptr) options_.ledger->Returned(grants_, Answer::kFailed, now_ns());
   End(number);
 }
 
+// Of one that holds, and is returning nothing. What later_ has ends when it comes to it.
 void OpenCycles::Abandon(uint32_t number) {
-  (void)ReadGrants(cycles_[number].grants, grants_);
+  Cycle& cycle = cycles_[number];
+  (void)ReadGrants(cycle.grants, grants_);
   result_.abandoned += grants_.size();
-  cycles_[number].step = Step::kGone;
+  cycle.step = Step::kGone;
+  if (!cycle.later) End(number);
 }
 
 void OpenCycles::Crash(uint32_t wire) {
   wires_.Break(wire);
   for (uint32_t number = 0; number < cycles_.size(); ++number) {
-    const Cycle& cycle = cycles_[number];
-    if (cycle.waits && cycle.wire == wire && cycle.step != Step::kGone) Abandon(number);
+    if (cycles_[number].spot == kNowhere || cycles_[number].wire != wire) continue;
+    LetGo(number);
+    Abandon(number);
   }
 }
 
-// What is due now is asked at once.
+// What is due now is asked at once. One that was renewed meanwhile is in later_ still.
 void OpenCycles::Wait(uint32_t number, Step step, uint64_t due_ns) {
   Cycle& cycle = cycles_[number];
   cycle.step = step;
   cycle.due_ns = due_ns;
   if (due_ns <= now_ns()) return Ask(number);
-  cycle.waits = true;
+  cycle.spot = holding_.size();
+  holding_.push_back(number);
+  if (cycle.later || due_ns == UINT64_MAX) return;
+  cycle.later = true;
   later_.push({due_ns, number});
+}
+
+void OpenCycles::LetGo(uint32_t number) {
+  const std::size_t spot = std::exchange(cycles_[number].spot, kNowhere);
+  cycles_[holding_.back()].spot = spot;
+  holding_[spot] = holding_.back();
+  holding_.pop_back();
+  cycles_[number].spot = kNowhere;  // also where it was the last
+}
+
+bool OpenCycles::TakeOne(uint64_t due_ns, uint32_t& number) {
+  if (holding_.empty()) {
+    ++result_.nothing_held;
+    return false;
+  }
+  std::uniform_int_distribution<std::size_t> any(0, holding_.size() - 1);
+  number = holding_[any(holds_)];
+  LetGo(number);
+  cycles_[number].due_ns = due_ns;
+  return true;
+}
+
+void OpenCycles::RenewOne(uint64_t due_ns) {
+  uint32_t number = 0;
+  if (!TakeOne(due_ns, number)) return;
+  cycles_[number].step = Step::kRenew;
+  Ask(number);
+}
+
+// It waits for nothing else.
+void OpenCycles::ReturnOne(uint64_t due_ns) {
+  uint32_t number = 0;
+  if (TakeOne(due_ns, number)) Ask(number);
 }
 
 uint64_t OpenCycles::next_ns() const { return later_.empty() ? UINT64_MAX : later_.top().due_ns; }
 
 void OpenCycles::DoWhatIsDue() {
   while (next_ns() <= now_ns()) {
-    const uint32_t number = later_.top().cycle;
-    later_.pop();
-    cycles_[number].waits = false;
-    if (cycles_[number].step == Step::kGone) {
-      End(number);
-    } else {
-      Ask(number);
-    }
+    const uint32_t number = TakeLater();
+    if (cycles_[number].spot == kNowhere) continue;  // it is gone, or is being renewed
+    LetGo(number);
+    Ask(number);
   }
 }
 
+// The next of later_, which is over with it where it is gone.
+uint32_t OpenCycles::TakeLater() {
+  const uint32_t number = later_.top().cycle;
+  later_.pop();
+  cycles_[number].later = false;
+  if (cycles_[number].step == Step::kGone) End(number);
+  return number;
+}
+
 void OpenCycles::GiveAllBack() {
-  while (!later_.empty()) {
-    const uint32_t number = later_.top().cycle;
-    later_.pop();
+  while (!later_.empty()) (void)TakeLater();
+  while (!holding_.empty()) {
+    const uint32_t number = holding_.back();
+    LetGo(number);
     Cycle& cycle = cycles_[number];
-    cycle.waits = false;
     cycle.due_ns = cycle.return_ns = std::min(cycle.return_ns, now_ns());
-    if (cycle.step == Step::kGone) {
-      End(number);
-      continue;
-    }
     if (cycle.step == Step::kRenew) cycle.step = cycle.probes ? Step::kForged : Step::kReturn;
     Ask(number);
   }

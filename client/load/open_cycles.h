@@ -31,6 +31,9 @@ class OpenCycles final : public OpenWires::Owner {
 
   // One that was meant to begin then.
   void Begin(uint64_t due_ns);
+  // One of those that hold was meant to be renewed then, or returned, by chance.
+  void RenewOne(uint64_t due_ns);
+  void ReturnOne(uint64_t due_ns);
   void DoWhatIsDue();
   // When that is to be called again; UINT64_MAX: not before an answer came.
   [[nodiscard]] uint64_t next_ns() const;
@@ -48,6 +51,7 @@ class OpenCycles final : public OpenWires::Owner {
   void OnLost(uint32_t number, OpenWires::Breaker breaker) override;
 
  private:
+  static constexpr std::size_t kNowhere = SIZE_MAX;
   enum class Step : uint8_t { kLease, kRenew, kForged, kReturn, kRepeated, kGone };
   struct Cycle {
     Step step = Step::kLease;
@@ -55,9 +59,10 @@ class OpenCycles final : public OpenWires::Owner {
     uint64_t sent_ns = 0;
     uint64_t number = 0;  // of the ledger
     uint64_t return_ns = 0;
-    uint32_t renews = 0;  // still to do
-    uint32_t wire = 0;    // that it leased over
-    bool waits = false;   // until its due time, holding
+    uint32_t renews = 0;          // still to do
+    uint32_t wire = 0;            // that it leased over
+    std::size_t spot = kNowhere;  // in holding_, while it waits and no call is under way
+    bool later = false;           // in later_
     bool measured = false;
     bool probes = false;
     bool repeats = false;  // its return was lost, and may have been done
@@ -76,6 +81,9 @@ class OpenCycles final : public OpenWires::Owner {
   void Held(Cycle& cycle);
   void HoldOn(uint32_t number);
   void Wait(uint32_t number, Step step, uint64_t due_ns);
+  void LetGo(uint32_t number);
+  uint32_t TakeLater();
+  [[nodiscard]] bool TakeOne(uint64_t due_ns, uint32_t& number);
   void Abandon(uint32_t number);
   void End(uint32_t number) { free_.push_back(number); }
   void Failed(uint32_t status);
@@ -91,6 +99,7 @@ class OpenCycles final : public OpenWires::Owner {
   std::mt19937_64 holds_;
   std::vector<Cycle> cycles_;
   std::vector<uint32_t> free_;
+  std::vector<uint32_t> holding_;  // those that hold and wait, in no order
   std::priority_queue<Later, std::vector<Later>, std::greater<>> later_;
   std::vector<GrantBytes> grants_;
   OpenLoopSecond second_;

@@ -16,6 +16,7 @@ namespace objpool::load {
 namespace {
 
 constexpr std::size_t kMostSeconds = 3600;
+constexpr uint32_t kSeedsOfAThread = 4;  // three arrivals, and what its cycles draw
 
 // Puts the threads' seconds together. Each is done when all have told theirs; those that some never
 // reach are done at the end.
@@ -87,12 +88,14 @@ OpenLoopOptions ShareOf(const OpenLoopOptions& options, uint32_t thread) {
   OpenLoopOptions share = options;
   const uint32_t threads = options.threads;
   share.arrivals.rate /= threads;
+  share.renew_rate /= threads;
+  share.return_rate /= threads;
   // Even ones of all threads are even together.
   if (!options.arrivals.random) share.arrivals.first = static_cast<double>(thread) / threads;
   share.connections = (options.connections + thread) / threads;
   share.break_every *= threads;
   share.most_cycles = std::max(1u, options.most_cycles / threads);
-  share.seed = options.seed + (uint64_t{2} * thread);  // each takes two
+  share.seed = options.seed + (uint64_t{kSeedsOfAThread} * thread);
   return share;
 }
 
@@ -107,9 +110,11 @@ void Add(const OpenLoopResult& part, OpenLoopResult& sum) {
   sum.exhausted += part.exhausted;
   sum.failed += part.failed;
   sum.dropped += part.dropped;
+  sum.nothing_held += part.nothing_held;
   sum.lost += part.lost;
   sum.breaks += part.breaks;
   sum.abandoned += part.abandoned;
+  sum.in_doubt += part.in_doubt;
   sum.reconnects += part.reconnects;
   if (sum.first_failure.empty()) sum.first_failure = part.first_failure;
 }

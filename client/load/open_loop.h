@@ -49,6 +49,7 @@ struct OpenLoopOptions {
   uint32_t connections = 4;
   uint32_t lease_connections = 0;           // of those, for leases only; 0: all are for all
   bool reconnects = false;                  // what the server breaks is made anew
+  bool stream = false;                      // a Session on each, rather than calls
   std::chrono::nanoseconds break_every{0};  // then one connection with all it holds; 0: never
   uint32_t batch = 1;
   uint64_t ttl_ms = 0;  // 0: the pool's default
@@ -57,7 +58,11 @@ struct OpenLoopOptions {
   std::chrono::nanoseconds return_together{0};  // at the next multiple of it; 0: after the hold
   uint32_t renews = 0;                          // within each hold, evenly
   std::chrono::nanoseconds renew_together{0};   // instead, at each multiple of it; 0: not
-  std::chrono::nanoseconds warmup{0};           // after the ramp
+  // Instead of the renews, and instead of the hold: so often in a second one of those that are held
+  // is renewed, or returned. They arrive as leases do. 0: not.
+  double renew_rate = 0;
+  double return_rate = 0;
+  std::chrono::nanoseconds warmup{0};  // after the ramp
   std::chrono::nanoseconds duration{0};
   uint32_t most_cycles = 20'000;  // under way at once; beyond, arrivals are dropped
   uint64_t seed = 1;
@@ -79,10 +84,12 @@ struct OpenLoopResult {
   uint64_t exhausted = 0;
   uint64_t failed = 0;
   uint64_t dropped = 0;
-  uint64_t lost = 0;        // calls whose connection broke
-  uint64_t breaks = 0;      // of connections, by the load
-  uint64_t abandoned = 0;   // handles that broken connections held
-  uint64_t reconnects = 0;  // of what the server had broken
+  uint64_t nothing_held = 0;  // renewals and returns of a rate of their own that found no lease
+  uint64_t lost = 0;          // calls whose connection broke
+  uint64_t breaks = 0;        // of connections, by the load
+  uint64_t abandoned = 0;     // handles that connections held which the load broke
+  uint64_t in_doubt = 0;      // handles of lost calls that were not repeated: perhaps leased still
+  uint64_t reconnects = 0;    // of what the server had broken
   std::string first_failure;
   std::vector<OpenLoopSecond> seconds;
 

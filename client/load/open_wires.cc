@@ -9,6 +9,24 @@ namespace objpool::load {
 namespace {
 
 constexpr uint32_t kCalls = 100;  // of a connection, at once
+// Operations that leave together are one message, of so many bytes at most; a longer one, that of
+// 1024 grants, is one by itself. HTTP/2's first window has room for either.
+constexpr std::size_t kMostSaid = 32'000;
+// An operation's id is that of its place and verb.
+constexpr uint64_t kVerbs = 8;
+
+SessionVerb VerbOf(OpenWires::Method method) {
+  switch (method) {
+    case OpenWires::kLease:
+      return SessionVerb::kLease;
+    case OpenWires::kReturn:
+      return SessionVerb::kGiveBack;
+    case OpenWires::kRenew:
+      return SessionVerb::kRenew;
+  }
+  return {};
+}
+
 // Below that, the loop looks at its sockets until it is time, because waking up takes as long.
 constexpr uint64_t kSpinNs = 60'000;
 // A server that is away is looked for so often, and for so long.
@@ -18,11 +36,16 @@ constexpr uint64_t kPatienceNs = 30'000'000'000;
 }  // namespace
 
 bool OpenWires::Open(Wire& wire, std::string& why) {
-  wire.connection = FrameConnection::Connect(
-      options_.address,
-      {std::string(kLeasePath), std::string(kReturnPath), std::string(kRenewPath)}, kCalls, wire,
-      why);
+  std::vector<std::string> paths = {std::string(kLeasePath), std::string(kReturnPath),
+                                    std::string(kRenewPath)};
+  if (options_.stream) paths = {std::string(kSessionPath)};
+  wire.connection =
+      FrameConnection::Connect(options_.address, paths, options_.stream ? 1 : kCalls, wire, why);
   if (wire.connection == nullptr) return false;
+  if (options_.stream) {
+    wire.connection->Open(0, 0);
+    AppendSessionStart(wire.said);
+  }
   wire.owners.assign(kCalls, kNobody);
   wire.replies.resize(kCalls);
   wire.free.clear();
@@ -80,7 +103,36 @@ void OpenWires::Send(Wire& wire, uint32_t number) {
   wire.touched = true;
   message_.clear();
   const Method method = owner_->Prepare(number, message_);
+  if (options_.stream) return Say(wire, place, method);
   wire.connection->Call(place, method, message_);
+}
+
+void OpenWires::Say(Wire& wire, uint32_t place, Method method) {
+  if (wire.said.size() + message_.size() > kMostSaid) SendSaid(wire);
+  const SessionVerb verb = VerbOf(method);
+  AppendOperation((place * kVerbs) + static_cast<uint64_t>(verb), verb, message_, wire.said);
+}
+
+void OpenWires::SendSaid(Wire& wire) {
+  if (!wire.said.empty()) wire.connection->Send(0, wire.said);
+  wire.said.clear();
+}
+
+void OpenWires::TakeAnswers(Wire& wire, std::string_view message) {
+  if (!ReadAnswers(message, answers_)) return Fail("an answer of a session cannot be read");
+  for (const SessionAnswer& answer : answers_) {
+    const uint64_t place = answer.id / kVerbs;
+    const bool asked = place < kCalls && wire.owners[place] != kNobody;
+    const bool fits =
+        answer.status != 0 || answer.id % kVerbs == static_cast<uint64_t>(answer.verb);
+    if (!asked || !fits) return Fail("a session answers what was not asked");
+    wire.replies[place].assign(answer.reply);
+    OnEnd(wire, static_cast<uint32_t>(place), answer.status);
+  }
+}
+
+void OpenWires::OnSessionEnd(uint32_t status) {
+  Fail("a session ended with grpc-status " + std::to_string(status));
 }
 
 // The place is free again once its owner has read the reply.
@@ -94,6 +146,7 @@ void OpenWires::OnEnd(Wire& wire, uint32_t place, uint32_t status) {
 
 void OpenWires::Lose(Wire& wire, Breaker breaker) {
   wire.connection.reset();
+  wire.said.clear();
   wire.free.clear();
   wire.touched = false;
   for (const uint32_t number : std::exchange(wire.owners, {})) {
@@ -137,6 +190,7 @@ void OpenWires::Break(uint32_t number) {
 void OpenWires::Flush() {
   for (const auto& wire : wires_) {
     if (!std::exchange(wire->touched, false)) continue;
+    SendSaid(*wire);
     if (!wire->connection->Flush()) {
       OnBroken(*wire);
       continue;

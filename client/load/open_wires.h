@@ -1,7 +1,9 @@
 // OpenWires: the connections of an OpenLoop, and which of them a call goes over.
 //
 // A call belongs to a number of its owner, which has one at a time. It takes the next connection of
-// its side that has a place; where none has, it waits in line for the first that will.
+// its side that has a place; where none has, it waits in line for the first that will. With
+// `stream` a call is an operation of the connection's Session, and those that leave together are
+// one message.
 //
 // Threads: one.
 #pragma once
@@ -16,6 +18,7 @@
 
 #include "client/load/event_loop.h"
 #include "client/load/frame_connection.h"
+#include "client/load/session_messages.h"
 
 namespace objpool::load {
 
@@ -28,6 +31,7 @@ class OpenWires {
     uint32_t for_leases = 0;
     // What the server breaks is made anew; else it is the end.
     bool reconnects = false;
+    bool stream = false;
   };
   enum class Side : uint8_t { kLeases, kOthers };
   enum Method : std::size_t { kLease, kReturn, kRenew };
@@ -69,15 +73,20 @@ class OpenWires {
   struct Wire final : FrameConnection::Listener {
     Wire(OpenWires& of, uint32_t own) : wires(of), number(own) {}
     void OnMessage(uint32_t place, std::string_view message) override {
+      if (wires.options_.stream) return wires.TakeAnswers(*this, message);
       replies[place].assign(message);
     }
-    void OnEnd(uint32_t place, uint32_t status) override { wires.OnEnd(*this, place, status); }
+    void OnEnd(uint32_t place, uint32_t status) override {
+      if (wires.options_.stream) return wires.OnSessionEnd(status);
+      wires.OnEnd(*this, place, status);
+    }
     OpenWires& wires;
     const uint32_t number;
     std::unique_ptr<FrameConnection> connection;  // null: broken
     std::vector<uint32_t> owners;                 // by place, or kNobody
     std::vector<std::string> replies;             // by place
     std::vector<uint32_t> free;                   // places
+    std::string said;                             // with `stream`: the message that leaves next
     bool touched = false;
     bool wants_writable = false;
   };
@@ -97,6 +106,10 @@ class OpenWires {
   void ServeWaiting(Group& group);
   void Send(Wire& wire, uint32_t number);
   void OnEnd(Wire& wire, uint32_t place, uint32_t status);
+  void Say(Wire& wire, uint32_t place, Method method);
+  void SendSaid(Wire& wire);
+  void TakeAnswers(Wire& wire, std::string_view message);
+  void OnSessionEnd(uint32_t status);
   void Flush();
 
   const Options options_;
@@ -105,6 +118,7 @@ class OpenWires {
   std::vector<std::unique_ptr<Wire>> wires_;
   std::array<Group, 2> groups_;
   std::string message_;
+  std::vector<SessionAnswer> answers_;
   uint64_t now_ns_ = EventLoop::NowNs();
   uint32_t down_ = 0;
   uint64_t down_since_ns_ = 0;

@@ -21,7 +21,8 @@ OpenWorker::OpenWorker(const OpenLoopOptions& options, SecondTaker& seconds)
       wires_({.address = options.address,
               .count = options.connections,
               .for_leases = options.lease_connections,
-              .reconnects = options.reconnects}) {}
+              .reconnects = options.reconnects,
+              .stream = options.stream}) {}
 
 void OpenWorker::Schedule(uint64_t begin_ns) {
   wires_.Wake();
@@ -60,22 +61,49 @@ void OpenWorker::CloseSecond() {
   second_ends_ns_ += kSecondNs;
 }
 
+// What arrives: leases, and what else has a rate of its own.
+std::vector<OpenWorker::Flow> OpenWorker::Flows() const {
+  std::vector<Flow> flows;
+  const auto add = [&](double rate, void (OpenCycles::*begin)(uint64_t)) {
+    Arrivals::Shape shape = options_.arrivals;
+    shape.rate = rate;
+    // Each draws for itself; the cycles take the seed behind the first.
+    const uint64_t seed = options_.seed + (flows.empty() ? 0 : flows.size() + 1);
+    if (rate > 0) flows.push_back({Arrivals(shape, seed, times_.begin_ns), begin});
+  };
+  add(options_.arrivals.rate, &OpenCycles::Begin);
+  add(options_.renew_rate, &OpenCycles::RenewOne);
+  add(options_.return_rate, &OpenCycles::ReturnOne);
+  return flows;
+}
+
+// Begins what was meant to begin by now; when the next is.
+uint64_t OpenWorker::Arrive(std::vector<Flow>& flows) {
+  uint64_t next_ns = times_.measure_to_ns;
+  for (Flow& flow : flows) {
+    Arrivals& arrivals = flow.arrivals;
+    for (; arrivals.next_ns() <= wires_.now_ns() && arrivals.next_ns() < times_.measure_to_ns;
+         arrivals.Advance()) {
+      (cycles_.*flow.begin)(arrivals.next_ns());
+    }
+    next_ns = std::min(next_ns, arrivals.next_ns());
+  }
+  return next_ns;
+}
+
 bool OpenWorker::Run(uint64_t begin_ns, const std::function<bool()>& stop, std::string& why) {
   // Timers of a microsecond, not the usual fifty.
   (void)::prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
   Schedule(begin_ns);
-  Arrivals arrivals(options_.arrivals, options_.seed, times_.begin_ns);
+  std::vector<Flow> flows = Flows();
   while (wires_.now_ns() < times_.measure_to_ns && !stop()) {
     CrashWhatIsDue();
     cycles_.DoWhatIsDue();
-    for (; arrivals.next_ns() <= wires_.now_ns() && arrivals.next_ns() < times_.measure_to_ns;
-         arrivals.Advance()) {
-      cycles_.Begin(arrivals.next_ns());
-    }
-    const uint64_t until_ns =
-        std::min({times_.measure_to_ns, arrivals.next_ns(), cycles_.next_ns(), crash_at_ns_});
-    if (!Turn(until_ns, why)) return false;
+    const uint64_t next_ns = Arrive(flows);
+    if (!Turn(std::min({next_ns, cycles_.next_ns(), crash_at_ns_}), why)) return false;
   }
+  // Also where the end was slept through.
+  if (!stop()) (void)Arrive(flows);
   times_.measure_to_ns = std::min(times_.measure_to_ns, wires_.now_ns());
   if (wires_.now_ns() > times_.measure_from_ns) {
     result_->measured_s = static_cast<double>(times_.measure_to_ns - times_.measure_from_ns) / 1e9;
@@ -85,11 +113,11 @@ bool OpenWorker::Run(uint64_t begin_ns, const std::function<bool()>& stop, std::
   return done;
 }
 
-// What is held comes back in its time, or now where the run is stopped.
+// What is held comes back in its time, or now where it has none or the run is stopped.
 bool OpenWorker::RunOut(const std::function<bool()>& stop, std::string& why) {
   uint64_t give_up_ns = wires_.now_ns() + kPatienceNs;
   while (!cycles_.idle() && wires_.now_ns() < give_up_ns) {
-    if (stop()) cycles_.GiveAllBack();
+    if (stop() || options_.return_rate > 0) cycles_.GiveAllBack();
     cycles_.DoWhatIsDue();
     const uint64_t next_ns = cycles_.next_ns();
     if (next_ns != UINT64_MAX) give_up_ns = std::max(give_up_ns, next_ns + kPatienceNs);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "client/load/open_cycles.h"
 #include "client/load/open_loop.h"
@@ -34,6 +35,12 @@ class OpenWorker {
   [[nodiscard]] const OpenLoopResult& result() const { return *result_; }
 
  private:
+  struct Flow {
+    Arrivals arrivals;
+    void (OpenCycles::*begin)(uint64_t due_ns);
+  };
+  [[nodiscard]] std::vector<Flow> Flows() const;
+  uint64_t Arrive(std::vector<Flow>& flows);
   void Schedule(uint64_t begin_ns);
   [[nodiscard]] bool RunOut(const std::function<bool()>& stop, std::string& why);
   void CrashWhatIsDue();

@@ -1,29 +1,10 @@
 #include "client/load/session_talk.h"
 
-#include <span>
 #include <utility>
 
 #include "client/load/lease_script.h"
-#include "client/load/wire.h"
 
 namespace objpool::load {
-namespace {
-
-// Field numbers: proto/objpool/v1/lease_service.proto.
-constexpr uint32_t kRequestStart = 1;
-constexpr uint32_t kRequestOperations = 3;
-constexpr uint32_t kOperationId = 1;
-constexpr uint32_t kOperationLease = 2;
-constexpr uint32_t kOperationGiveBack = 3;
-constexpr uint32_t kOperationGoodbye = 8;
-constexpr uint32_t kResponseAnswers = 2;
-constexpr uint32_t kAnswerId = 1;
-constexpr uint32_t kAnswerError = 2;
-constexpr uint32_t kAnswerLease = 3;
-constexpr uint32_t kAnswerGiveBack = 4;
-constexpr uint32_t kAnswerGoodbye = 9;
-
-}  // namespace
 
 SessionTalk::SessionTalk(SessionTalkOptions options, Tally& tally)
     : options_(std::move(options)),
@@ -34,7 +15,7 @@ SessionTalk::SessionTalk(SessionTalkOptions options, Tally& tally)
 void SessionTalk::Begin(FrameConnection& connection) {
   connection_ = &connection;
   connection_->Open(0, 0);
-  AppendBytes(kRequestStart, {}, message_);
+  AppendSessionStart(message_);
   SendMessage();
   running_ = options_.window;
   for (uint64_t id = 0; id < options_.window; ++id) BeginCycle(id);
@@ -47,14 +28,11 @@ void SessionTalk::BeginCycle(uint64_t id) {
     return;
   }
   cycles_[id] = {.leased = false, .began_ns = tally_.now_ns};
-  Operation(id, kOperationLease, lease_);
+  Operation(id, SessionVerb::kLease, lease_);
 }
 
-void SessionTalk::Operation(uint64_t id, uint32_t kind, std::string_view request) {
-  operation_.clear();
-  AppendNumber(kOperationId, id, operation_);
-  AppendBytes(kind, request, operation_);
-  AppendBytes(kRequestOperations, operation_, message_);
+void SessionTalk::Operation(uint64_t id, SessionVerb verb, std::string_view request) {
+  AppendOperation(id, verb, request, message_);
   if (!options_.folded) SendMessage();
 }
 
@@ -71,47 +49,37 @@ void SessionTalk::AfterBurst() {
 
 void SessionTalk::Stop() {
   if (running_ != 0 || over_ || std::exchange(goodbye_, true)) return;
-  Operation(options_.window, kOperationGoodbye, {});
+  Operation(options_.window, SessionVerb::kGoodbye, {});
   SendMessage();
 }
 
 void SessionTalk::OnMessage(uint32_t /*place*/, std::string_view message) {
-  FieldWalk walk(message);
-  for (Field field; walk.Next(field);) {
-    if (field.number == kResponseAnswers) TakeAnswer(field.bytes);
+  if (!ReadAnswers(message, answers_)) tally_.Broken("an answer of the session cannot be read");
+  for (const SessionAnswer& answer : answers_) {
+    std::string why;
+    if (!TakeAnswer(answer, why)) tally_.Broken(std::move(why));
   }
-  if (walk.broken()) tally_.Broken("an answer of the session cannot be read");
 }
 
-void SessionTalk::TakeAnswer(std::string_view answer) {
-  uint64_t id = 0;
-  Field said{};
-  FieldWalk walk(answer);
-  for (Field field; walk.Next(field);) {
-    if (field.number == kAnswerId) {
-      id = field.value;
-    } else {
-      said = field;
+bool SessionTalk::TakeAnswer(const SessionAnswer& answer, std::string& why) {
+  const bool good = answer.status == 0;
+  if (answer.id < options_.window) {
+    if (!good) {
+      tally_.Failed("an operation of a session failed");
+      BeginCycle(answer.id);
+      return true;
     }
+    if (answer.verb == SessionVerb::kLease) return TakeLease(answer.id, answer.reply, why);
+    if (answer.verb == SessionVerb::kGiveBack) return TakeReturn(answer.id, answer.reply, why);
   }
-  std::string why;
-  const bool goodbye = goodbye_ && id == options_.window && said.number == kAnswerGoodbye;
-  if (walk.broken() || (id >= options_.window && !goodbye)) {
-    why = "an answer of the session cannot be read";
-  } else if (goodbye) {
-    // How many grants it had, where it had any.
-    if (!said.bytes.empty()) why = "the session had grants when all were returned";
-  } else if (said.number == kAnswerError) {
-    tally_.Failed("an operation of a session failed");
-    BeginCycle(id);
-  } else if (said.number == kAnswerLease) {
-    (void)TakeLease(id, said.bytes, why);
-  } else if (said.number == kAnswerGiveBack) {
-    (void)TakeReturn(id, said.bytes, why);
-  } else {
+  const bool goodbye = goodbye_ && answer.id == options_.window && good;
+  if (!goodbye || answer.verb != SessionVerb::kGoodbye) {
     why = "the session answers what was not asked";
+  } else if (!answer.reply.empty()) {
+    // How many grants it had, where it had any.
+    why = "the session had grants when all were returned";
   }
-  if (!why.empty()) tally_.Broken(std::move(why));
+  return why.empty();
 }
 
 bool SessionTalk::TakeLease(uint64_t id, std::string_view response, std::string& why) {
@@ -123,7 +91,7 @@ bool SessionTalk::TakeLease(uint64_t id, std::string_view response, std::string&
   ++tally_.calls_ok;
   request_.clear();
   AppendReturnRequest(options_.pool, grants_, request_);
-  Operation(id, kOperationGiveBack, request_);
+  Operation(id, SessionVerb::kGiveBack, request_);
   return true;
 }
 

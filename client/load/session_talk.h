@@ -10,6 +10,7 @@
 
 #include "client/load/lease_messages.h"
 #include "client/load/rising_fences.h"
+#include "client/load/session_messages.h"
 #include "client/load/talk.h"
 
 namespace objpool::load {
@@ -43,10 +44,10 @@ class SessionTalk final : public Talk {
     uint64_t began_ns = 0;
   };
   void BeginCycle(uint64_t id);
-  void TakeAnswer(std::string_view answer);
+  [[nodiscard]] bool TakeAnswer(const SessionAnswer& answer, std::string& why);
   [[nodiscard]] bool TakeLease(uint64_t id, std::string_view response, std::string& why);
   [[nodiscard]] bool TakeReturn(uint64_t id, std::string_view response, std::string& why);
-  void Operation(uint64_t id, uint32_t kind, std::string_view request);
+  void Operation(uint64_t id, SessionVerb verb, std::string_view request);
   void SendMessage();
 
   const SessionTalkOptions options_;
@@ -59,8 +60,8 @@ class SessionTalk final : public Talk {
   bool over_ = false;
   RisingFences fences_;
   std::vector<GrantBytes> grants_;
+  std::vector<SessionAnswer> answers_;
   std::string request_;
-  std::string operation_;
   std::string message_;  // to be sent
 };
 

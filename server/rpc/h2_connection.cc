@@ -52,6 +52,7 @@ void H2Connection::Read() {
   const ssize_t got = recv(fd_, bytes, h2_limits::kReadBytes, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return Close();
+  owner_.LookAtClock();
   const auto count = static_cast<std::size_t>(got);
   useful_ = false;
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);

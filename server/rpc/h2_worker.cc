@@ -149,7 +149,8 @@ void H2Worker::RunUntilStopped() {
       std::this_thread::sleep_for(kPause);
       continue;
     }
-    now_ = BootNow();
+    LookAtClock();
+    const BootNs began = now_;
     stats_.turns.Add();
     stats_.turned_at.store(now_, std::memory_order_relaxed);
     again_ = false;
@@ -158,7 +159,7 @@ void H2Worker::RunUntilStopped() {
     hurry = hooks_.on_turn(index_, now_);
     EndTurn();
     if (stopping() && Leave()) return;
-    const BootNs busy_ns = BootNow() - now_;
+    const BootNs busy_ns = BootNow() - began;
     worked_ns = hurry ? worked_ns + busy_ns : 0;
     stats_.busy_ns.Add(busy_ns);
   }

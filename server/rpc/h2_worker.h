@@ -51,6 +51,8 @@ class H2Worker {
   // For its connections and calls.
   [[nodiscard]] uint32_t index() const { return index_; }
   [[nodiscard]] BootNs now() const { return now_; }
+  // What was read from a socket was sent before that, and perhaps long after the turn began.
+  void LookAtClock() { now_ = BootNow(); }
   [[nodiscard]] BootNs request_timeout_ns() const { return request_timeout_ns_; }
   [[nodiscard]] std::size_t max_request_bytes() const { return options_.max_request_bytes; }
   [[nodiscard]] const MethodTable& methods() const { return methods_; }

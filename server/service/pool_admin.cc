@@ -33,20 +33,22 @@ std::optional<Status> PoolService::CreatePool(const CallInfo& info,
   ConfigErrors errors;
   const PoolSpec spec = CheckPool(request.pool(), has_state_dir_, "pool", errors);
   if (!errors.empty()) return ToError(errors);
-  return changes_.Create(info, spec,
-                         [](rpc::UnaryCall& call, const Status& error, const NamedPool* pool) {
-                           if (error.code() != 0) {
-                             call.Finish(ToCallStatus(error));
-                             return;
-                           }
-                           v1::CreatePoolResponse reply;
-                           if (pool != nullptr)
-                             DescribePool(*pool, *reply.mutable_pool());  // else deleted already
-                           FinishWith(call, reply);
-                         });
+  // Nobody can have waited for it yet.
+  return changes_.Create(
+      info, spec,
+      [now = info.now](rpc::UnaryCall& call, const Status& error, const NamedPool* pool) {
+        if (error.code() != 0) {
+          call.Finish(ToCallStatus(error));
+          return;
+        }
+        v1::CreatePoolResponse reply;
+        if (pool != nullptr)
+          DescribePool(*pool, now, *reply.mutable_pool());  // else deleted already
+        FinishWith(call, reply);
+      });
 }
 
-Status PoolService::UpdatePool(const CallInfo& /*info*/, const v1::UpdatePoolRequest& request,
+Status PoolService::UpdatePool(const CallInfo& info, const v1::UpdatePoolRequest& request,
                                v1::UpdatePoolResponse& reply) {
   Status error;
   NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
@@ -81,7 +83,7 @@ Status PoolService::UpdatePool(const CallInfo& /*info*/, const v1::UpdatePoolReq
   pool->reuse_delay_ms.store(spec.reuse_delay_ms, std::memory_order_relaxed);
   pool->leases->SetRest(spec.reuse_delay_ms);
   quotas.SetLimits(spec.quota);
-  DescribePool(*pool, *reply.mutable_pool());
+  DescribePool(*pool, info.now, *reply.mutable_pool());
   return {};
 }
 
@@ -91,14 +93,14 @@ void PoolService::SetDraining(NamedPool& pool, bool draining) {
   pool.leases->SetDraining(draining);
 }
 
-Status PoolService::DrainPool(const CallInfo& /*info*/, const v1::DrainPoolRequest& request,
+Status PoolService::DrainPool(const CallInfo& info, const v1::DrainPoolRequest& request,
                               v1::DrainPoolResponse& reply) {
   Status error;
   NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
   if (pool == nullptr) return error;
   const std::scoped_lock lock(admin_lock_);
   SetDraining(*pool, true);
-  DescribePool(*pool, *reply.mutable_pool());
+  DescribePool(*pool, info.now, *reply.mutable_pool());
   return {};
 }
 
@@ -111,18 +113,18 @@ Status PoolService::ResumePool(const CallInfo& info, const v1::ResumePoolRequest
   if (pool->deleting.load(std::memory_order_relaxed)) return PoolDeleting(pool->spec.name);
   SetDraining(*pool, false);
   pool->leases->ServeWaiting(info.worker, info.now);
-  DescribePool(*pool, *reply.mutable_pool());
+  DescribePool(*pool, info.now, *reply.mutable_pool());
   return {};
 }
 
-Status PoolService::DeletePool(const CallInfo& /*info*/, const v1::DeletePoolRequest& request,
+Status PoolService::DeletePool(const CallInfo& info, const v1::DeletePoolRequest& request,
                                v1::DeletePoolResponse& reply) {
   Status error;
   NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
   if (pool == nullptr) return error;
   const std::scoped_lock lock(admin_lock_);
   changes_.Delete(*pool);
-  DescribePool(*pool, *reply.mutable_pool());
+  DescribePool(*pool, info.now, *reply.mutable_pool());
   return {};
 }
 

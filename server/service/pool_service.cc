@@ -68,7 +68,7 @@ void DescribeSlot(const lease::FreeHandles& pool, SlotId slot, v1::SlotStats& to
 
 }  // namespace
 
-void DescribePool(const NamedPool& pool, v1::Pool& to) {
+void DescribePool(const NamedPool& pool, lease::BootMs now, v1::Pool& to) {
   to.set_name("pools/" + pool.spec.name);
   std::visit(KindWriter{pool, to}, pool.spec.kind);
   to.set_capacity(pool.capacity());
@@ -79,7 +79,12 @@ void DescribePool(const NamedPool& pool, v1::Pool& to) {
   to.set_resting(census.resting);
   to.set_quarantined(census.quarantined);
   to.set_state(StateOf(pool));
-  to.set_waiters(pool.leases->LookAtWaiting().waiters);
+  if (const auto waiting = pool.leases->LookAtWaiting(); waiting.waiters != 0) {
+    to.set_waiters(waiting.waiters);
+    // It may have come after `now` was read.
+    const lease::BootMs since = waiting.oldest_since;
+    SetDuration(now > since ? now - since : 0, *to.mutable_oldest_wait());
+  }
   if (const auto quota = pool.leases->quotas().limits(); quota != lease::Quotas::Limits{}) {
     to.mutable_quota_per_identity()->set_handles(quota.handles);
     to.mutable_quota_per_identity()->set_calls_per_s(quota.calls_per_s);
@@ -91,18 +96,18 @@ void DescribePool(const NamedPool& pool, v1::Pool& to) {
   SetDuration(pool.reuse_delay_ms.load(std::memory_order_relaxed), *to.mutable_reuse_delay());
 }
 
-Status PoolService::GetPool(const CallInfo& /*info*/, const v1::GetPoolRequest& request,
+Status PoolService::GetPool(const CallInfo& info, const v1::GetPoolRequest& request,
                             v1::GetPoolResponse& reply) {
   Status error;
   const NamedPool* const pool = FindPool(pools_, "name", request.name(), error);
   if (pool == nullptr) return error;
-  DescribePool(*pool, *reply.mutable_pool());
+  DescribePool(*pool, info.now, *reply.mutable_pool());
   return {};
 }
 
 // The token is the name of the last pool of the page before, so that a page is right whatever
 // happens to the pools between two calls.
-Status PoolService::ListPools(const CallInfo& /*info*/, const v1::ListPoolsRequest& request,
+Status PoolService::ListPools(const CallInfo& info, const v1::ListPoolsRequest& request,
                               v1::ListPoolsResponse& reply) {
   Violations bad;
   const uint32_t size = PageSize(request.page_size(), bad);
@@ -117,7 +122,7 @@ Status PoolService::ListPools(const CallInfo& /*info*/, const v1::ListPoolsReque
     return std::string_view(pool->spec.name);
   });
   for (uint32_t i = 0; i < size && at != pools.end(); ++i, ++at) {
-    DescribePool(**at, *reply.add_pools());
+    DescribePool(**at, info.now, *reply.add_pools());
   }
   if (at != pools.end()) reply.set_next_page_token((*(at - 1))->spec.name);
   return {};

@@ -78,8 +78,8 @@ class PoolService {
   std::mutex admin_lock_;  // of those who change a pool
 };
 
-// The pool as it is now.
-void DescribePool(const NamedPool& pool, v1::Pool& to);
+// The pool as it is now, by the clock of leases.
+void DescribePool(const NamedPool& pool, lease::BootMs now, v1::Pool& to);
 // Its slots, and what became of its grants.
 void DescribeStats(const NamedPool& named, v1::GetPoolStatsResponse& to);
 

@@ -66,12 +66,16 @@ class Watch final : public rpc::StreamHandler {
       Finish(ToCallStatus(PoolUnknown(name_)));
       return;
     }
-    next_ms_ = (rpc::BootNow() / 1'000'000) + interval_ms_;
+    const rpc::BootNs now = rpc::BootNow();
+    next_ms_ = (now / 1'000'000) + interval_ms_;
     v1::WatchPoolResponse reply;
-    DescribePool(*pool, *reply.mutable_pool());
+    DescribePool(*pool, pools_.clock().At(now), *reply.mutable_pool());
+    const std::string whole = reply.SerializeAsString();
+    // It is another one each time while anybody waits.
+    reply.mutable_pool()->clear_oldest_wait();
     std::string text = reply.SerializeAsString();
     if (text == told_) return;
-    if (!call_.Send(text)) {
+    if (!call_.Send(whole)) {
       Finish({rpc::Code::kResourceExhausted, "the client does not read", {}});
       return;
     }

@@ -41,14 +41,9 @@ void DescribeWorker(const WorkerView& worker, rpc::BootNs now, status::v1::Worke
 
 void DescribePoolStatus(const NamedPool& pool, lease::BootMs now, status::v1::PoolStatus& to) {
   v1::Pool& as = *to.mutable_pool();
-  DescribePool(pool, as);
+  DescribePool(pool, now, as);
   const uint64_t there = as.free() + as.leased() + as.dirty() + as.resting() + as.quarantined();
   to.set_unaccounted(static_cast<int64_t>(as.capacity()) - static_cast<int64_t>(there));
-  const lease::LeasePool::Waiting waiting = pool.leases->LookAtWaiting();
-  if (waiting.waiters != 0) {
-    const lease::BootMs since = waiting.oldest_since;
-    SetDuration(now > since ? now - since : 0, *to.mutable_oldest_wait());
-  }
   const lease::LeaseTotals totals = pool.leases->Totals();
   to.set_granted(totals.granted);
   to.set_recovered(totals.recovered);

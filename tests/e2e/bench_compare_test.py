@@ -88,6 +88,14 @@ class CompareTest(unittest.TestCase):
         self.assertIn("options differ, A / B: rate 1000 / 2000", text)
         self.assertIn("B is no different from A, where 5.0 % make no difference", text)
 
+    def test_what_was_asked_differently_is_told_whatever_it_is(self):
+        before, after = result(1, rate=0.4), result(2, rate=0.5)
+        before["options"] |= {"stream": False, "threads": 1}
+        after["options"] |= {"stream": True, "renew_rate": 1e6}
+        self.assertEqual(self.compare(before, after)[1]["options_that_differ"],
+                         ["rate 0.4 / 0.5", "renew_rate - / 1000000", "stream no / yes",
+                          "threads 1 / -"])
+
     def test_a_file_that_is_no_result_is_named(self):
         good = result(1)
         for bad, said in (

@@ -1,24 +1,15 @@
 """objpoolctl bench --find-max: short runs that look for the highest rate."""
 
-import json
 import subprocess
 import unittest
 
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server
+from bench_testing import INVALID, bench
+from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, broken_server
 
 CONFIG = """
 pools { name: "ids" ids { count: 4096 } ttl_default { seconds: 30 } }
 pools { name: "few" ids { count: 2 } ttl_default { seconds: 30 } }
 """
-INVALID = 7
-
-
-def find_max(address, *flags):
-    """Its exit code and its report."""
-    done = subprocess.run(
-        [BIN_DIR / "objpoolctl", "--server", address, "--output", "json", "bench", *flags],
-        capture_output=True, text=True, timeout=DEADLINE_S)
-    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
 class FindMaxTest(unittest.TestCase):
@@ -51,7 +42,7 @@ class FindMaxTest(unittest.TestCase):
 
     def test_a_pool_that_runs_dry_is_the_limit(self):
         # Two handles of 20 ms each are 100 a second at most.
-        code, report = find_max(self.server.address, "--pool=few", "--find-max=10000000",
+        code, report = bench(self.server.address, "--pool=few", "--find-max=10000000",
                                 "--rate=10", "--duration=500ms", "--warmup=0ms", "--hold=20ms",
                                 "--uniform")
         self.check(report, 10_000_000)
@@ -64,8 +55,23 @@ class FindMaxTest(unittest.TestCase):
         else:
             self.assertEqual((code, report["limited_by"]), (INVALID, "load"))
 
+    def test_a_server_that_is_too_slow_is_the_limit(self):
+        # Leases take 100 ms, one after the other: those of 16 a second wait for 0.7 s in the end.
+        with broken_server("slow_leases") as address:
+            code, report = bench(address, "--pool=ids", "--find-max=500000", "--rate=8",
+                                    "--uniform", "--duration=1s", "--warmup=0ms")
+        self.check(report, 500_000)
+        self.assertLess(report["rate"] or 0, 16)
+        self.assertIn("too slow", {trial["verdict"] for trial in report["trials"]})
+        if report["limited_by"] == "server":  # else this machine was too busy to say
+            self.assertEqual((code, report["valid"]), (0, True))
+            self.assertGreaterEqual(report["lease_p99_us"], 100_000)
+            self.assertRegex(report["why_no_more"], r"^at [0-9.]+ cycles/s the server was too slow")
+        else:
+            self.assertEqual((code, report["limited_by"]), (INVALID, "load"))
+
     def test_where_no_rate_passes_it_says_so(self):
-        code, report = find_max(self.server.address, "--pool=ids", "--find-max=1",
+        code, report = bench(self.server.address, "--pool=ids", "--find-max=1",
                                 "--duration=100ms", "--warmup=0ms")
         self.check(report, 1)
         self.assertIsNone(report["rate"])
@@ -73,7 +79,7 @@ class FindMaxTest(unittest.TestCase):
 
     def test_a_load_at_its_end_is_not_the_servers_limit(self):
         # More than anybody can send, and a limit that no server misses.
-        code, report = find_max(self.server.address, "--pool=ids", "--find-max=10000000",
+        code, report = bench(self.server.address, "--pool=ids", "--find-max=10000000",
                                 "--rate=1000000", "--duration=100ms", "--warmup=0ms")
         self.check(report, 10_000_000)
         self.assertIn(report["limited_by"], ("load", "pool"))
@@ -83,7 +89,7 @@ class FindMaxTest(unittest.TestCase):
             self.assertIn("the server may do more", report["why_no_more"])
 
     def test_every_trial_can_be_verified(self):
-        _, report = find_max(self.server.address, "--pool=ids", "--find-max=10000000",
+        _, report = bench(self.server.address, "--pool=ids", "--find-max=10000000",
                              "--rate=500000", "--duration=50ms", "--warmup=0ms", "--verify")
         self.check(report, 10_000_000)
 

@@ -3,9 +3,12 @@
 //
 //   broken_server FAULT       serves, and writes its port as one line
 //
-// FAULT is one of those below; "none" keeps all promises.
+// FAULT is one of those below; "none" keeps all promises. So do the slow ones, in their time, on a
+// machine of any speed.
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <iostream>
 #include <map>
@@ -30,6 +33,11 @@ const std::set<std::string> kFaults = {
     "forgets",        "accepts_stale", "accepts_forged",      "refuses_return",   "short_ttl",
     "no_such_handle", "too_many",      "counts_grants_twice", "counts_no_return", "refuses_renew",
     "short_renewal"};
+const std::set<std::string> kSlow = {
+    "slow_leases",  // one after the other, 100 ms each
+    "slow_returns"  // 2 s each, but not when their client is gone
+};
+using std::chrono::milliseconds;
 
 class Broken final : public v1::LeaseService::Service, public v1::PoolService::Service {
  public:
@@ -39,6 +47,10 @@ class Broken final : public v1::LeaseService::Service, public v1::PoolService::S
 
   Status Lease(ServerContext* /*context*/, const v1::LeaseRequest* request,
                v1::LeaseResponse* reply) override {
+    if (fault_ == "slow_leases") {
+      const std::scoped_lock turn(lease_turn_);
+      Pass(milliseconds(100));
+    }
     const std::scoped_lock lock(mutex_);
     const uint32_t count = std::max<uint32_t>(request->count(), 1);
     if (Strikes("denies") || free_.size() < count) {
@@ -51,8 +63,11 @@ class Broken final : public v1::LeaseService::Service, public v1::PoolService::S
     return Status::OK;
   }
 
-  Status Return(ServerContext* /*context*/, const v1::ReturnRequest* request,
+  Status Return(ServerContext* context, const v1::ReturnRequest* request,
                 v1::ReturnResponse* reply) override {
+    for (int i = 0; i < 100 && fault_ == "slow_returns" && !context->IsCancelled(); ++i) {
+      Pass(milliseconds(20));
+    }
     const std::scoped_lock lock(mutex_);
     for (const v1::ReturnItem& item : request->items()) {
       const Status status = ReturnOne(item.grant(), *reply->add_results());
@@ -97,6 +112,12 @@ class Broken final : public v1::LeaseService::Service, public v1::PoolService::S
     bool held = false;
   };
 
+  // The time that the slow ones take.
+  void Pass(milliseconds time) {
+    std::unique_lock lock(time_mutex_);
+    (void)never_.wait_for(lock, time, [] { return false; });
+  }
+
   // Whether it is time for the fault, if that is the one.
   bool Strikes(const char* fault) { return fault_ == fault && ++chances_ % kEvery == 0; }
 
@@ -139,6 +160,9 @@ class Broken final : public v1::LeaseService::Service, public v1::PoolService::S
   }
 
   const std::string fault_;
+  std::mutex time_mutex_;
+  std::condition_variable never_;
+  std::mutex lease_turn_;
   std::mutex mutex_;
   std::deque<uint64_t> free_;
   std::map<uint64_t, Holding> holdings_;
@@ -150,7 +174,7 @@ class Broken final : public v1::LeaseService::Service, public v1::PoolService::S
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 || !kFaults.contains(argv[1])) {
+  if (argc != 2 || !(kFaults.contains(argv[1]) || kSlow.contains(argv[1]))) {
     for (const std::string& fault : kFaults) std::cout << fault << '\n';
     return argc == 1 ? 0 : 2;
   }

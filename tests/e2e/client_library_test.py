@@ -232,7 +232,7 @@ class CachedPoolTest(unittest.TestCase):
                 self.wait_given(driver, self.given(driver)["given"] + 1000)
             driver.tell("stop")
             counts = self.counts(driver)
-            self.assertEqual(counts["late"], 0, counts)
+            self.assertEqual((counts["stale"], counts["ended"]), (0, 0), counts)
             self.assertGreater(counts["checked"], 10)
             self.assertEqual(driver.process.wait(DEADLINE_S), 0)
             with Api(server) as api:
@@ -254,8 +254,7 @@ class CachedPoolTest(unittest.TestCase):
                 self.wait_given(driver, self.given(driver)["given"] + 1000)
             driver.tell("stop")
             counts = self.counts(driver)
-            # A thread may have been stopped between the lease and its first look.
-            self.assertLessEqual(counts["late"], 3 * 4, counts)
+            self.assertEqual((counts["stale"], counts["ended"]), (0, 0), counts)
 
     @staticmethod
     def counts(driver):

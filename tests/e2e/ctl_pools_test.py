@@ -69,6 +69,21 @@ class PoolTest(CtlCase):
         self.assertEqual(self.free(), 4)
         self.assertEqual(self.ctl("handle", "show", "ports", "4").returncode, 1)
 
+    def test_how_long_the_oldest_waits(self):
+        def seats():
+            return json.loads(self.good("pools", "seats", "--output", "json"))
+
+        refs = [line.split("\t")[1] for line in
+                self.good("lease", "seats", "--count", "2").splitlines()]
+        self.assertEqual((seats()["waiters"], seats()["oldest_wait_ms"]), (0, None))
+        waiting = self.start("lease", "seats", "--max-wait", "1m")
+        wait_until(lambda: (seats()["oldest_wait_ms"] or 0) > 20, "somebody waits")
+        self.assertRegex(self.good("pools", "seats"), r"1 waiting, the longest for \d+m?s, 0 dirty")
+        self.assertRegex(self.good("top", "--once", "--interval", "100ms"),
+                         r"(?m)^seats +labels +2 +0 +2 +1 +\d+m?s +0 +ACTIVE$")
+        self.good("return", *refs)
+        self.assertEqual(waiting.wait(DEADLINE_S), 0)
+
     def test_watch_tells_each_change(self):
         watch = self.start("watch", "ports", "--interval", "100ms", "--count", "2", "--output",
                            "json")

@@ -30,7 +30,7 @@ class TopTest(CtlCase):
     def test_once(self):
         run = self.ctl("top", "ports", "--once", "--interval", "100ms")
         self.assertEqual((run.returncode, run.stderr), (0, ""))
-        self.assertRegex(run.stdout, r"(?m)^ports +ids +4 +4 +0 +0 +0 +ACTIVE$")
+        self.assertRegex(run.stdout, r"(?m)^ports +ids +4 +4 +0 +0 +- +0 +ACTIVE$")
         self.assertRegex(run.stdout, r"(?m)^0 +\d+ +\d+ +\[[#.]{30}\] +\d+ +0$")
         self.assertNotIn("\x1b", run.stdout)
         self.assertEqual(self.ctl("top", "nope", "--once").returncode, 1)

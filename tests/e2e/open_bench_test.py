@@ -1,31 +1,19 @@
 """objpoolctl bench --rate: arrivals that do not wait, answers that are checked, and a run that says
 when it is worth nothing."""
 
-import json
 import os
 import signal
-import pathlib
 import subprocess
-import tempfile
 import unittest
-import xml.etree.ElementTree as ElementTree
 
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server
+from bench_testing import INVALID, VIOLATED, bench
+from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, broken_server, wait_until
 
 CONFIG = """
 pools { name: "ids" ids { count: 64 } }
 pools { name: "few" ids { count: 2 } ttl_default { seconds: 30 } }
+pools { name: "many" ids { count: 65536 } ttl_default { seconds: 30 } }
 """
-VIOLATED = 4
-INVALID = 7
-
-
-def bench(address, *flags):
-    """Its exit code and its report."""
-    done = subprocess.run(
-        [BIN_DIR / "objpoolctl", "--server", address, "--output", "json", "bench", *flags],
-        capture_output=True, text=True, timeout=DEADLINE_S)
-    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
 class OpenBenchTest(unittest.TestCase):
@@ -37,7 +25,7 @@ class OpenBenchTest(unittest.TestCase):
         self.api = self.enterContext(Api(self.server))
 
     def tearDown(self):
-        for pool in ("ids", "few"):
+        for pool in ("ids", "few", "many"):
             state = self.api.get_pool(pool)
             self.assertEqual(state.free, state.capacity, "it leaves nothing behind")
 
@@ -118,6 +106,88 @@ class OpenBenchTest(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("--threads: must be from 1 to --connections, which is 2; got 3", why)
 
+    def test_rates_of_their_own(self):
+        # Half of what is leased is returned in its time, and renewals hit any that are held.
+        for flags in ([], ["--stream"]):
+            with self.subTest(flags):
+                before = self.api.stats("many")
+                _, report = bench(self.server.address, "--pool=many", "--rate=200", "--uniform",
+                                  "--renew-rate=300", "--return-rate=100", "--warmup=0ms",
+                                  "--duration=2s", "--ttl=60s", "--batch=2", "--verify", *flags)
+                self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+                whole = report["whole_run"]
+                self.assertEqual((whole["failed"], whole["exhausted"]), (0, 0))
+                after = self.api.stats("many")
+                self.assertEqual(after.granted - before.granted, 2 * whole["begun"])
+                self.assertEqual(after.returned - before.returned, 2 * whole["begun"])
+                renewed = report["latency_us"]["renew"]["count"]
+                self.assertEqual(after.renewed - before.renewed, 2 * renewed)
+                # Each arrival did what it was to do, or found nothing.
+                self.assertIn(whole["begun"] + whole["dropped"], (399, 400))
+                self.assertLessEqual(renewed, 600)
+                self.assertGreaterEqual(renewed + whole["nothing_held"], 599)
+
+    def test_rates_of_their_own_keep_them_leased(self):
+        process = subprocess.Popen(
+            [BIN_DIR / "objpoolctl", "--server", self.server.address, "bench", "--pool=many",
+             "--rate=400", "--return-rate=20", "--duration=1h"], stdout=subprocess.DEVNULL)
+        self.addCleanup(process.kill)
+        # By a hold of 0, one or two would be held at any time.
+        wait_until(lambda: self.api.get_pool("many").leased > 300, "they pile up")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(DEADLINE_S), 130)
+
+    def test_rates_of_their_own_exclude_what_they_replace(self):
+        for flags, why in (
+                (["--renew-rate=1", "--renews=1"], "--renew-rate excludes --renews"),
+                (["--return-rate=1", "--hold=1s"], "--return-rate excludes --hold"),
+                (["--return-rate=1", "--scenario=exhaust"],
+                 "--return-rate: only with --scenario steady or burst; got exhaust"),
+                (["--renew-rate=1", "--scenario=thundering-renew"],
+                 "--renew-rate: only with --scenario steady or burst; got thundering-renew")):
+            code, said = bench(self.server.address, "--rate=1", *flags)
+            self.assertEqual(code, 2)
+            self.assertIn(why, said)
+        code, said = bench(self.server.address, "--renew-rate=1")
+        self.assertEqual(code, 2)
+        self.assertIn("--renew-rate needs --rate, --scenario or --find-max", said)
+
+    def test_on_streams(self):
+        started = self.calls()
+        for flags in (["--pool=ids", "--rate=400", "--hold=20ms", "--renews=1", "--connections=3"],
+                      ["--pool=ids", "--rate=400", "--batch=7"],
+                      ["--pool=many", "--rate=100", "--batch=1024", "--connections=1"],
+                      ["--pool=few", "--rate=400", "--hold=20ms"]):
+            with self.subTest(flags):
+                _, report = bench(self.server.address, "--stream", "--warmup=0ms", "--duration=1s",
+                                  "--verify", *flags)
+                self.assertTrue(report["options"]["stream"])
+                self.assertEqual(report["verified"]["violations"], 0, report["verified"])
+                self.assertGreater(report["verified"]["checks"], 100)
+                self.assertEqual(report["whole_run"]["failed"], 0)
+                if "--pool=few" in flags:
+                    self.assertGreater(report["whole_run"]["exhausted"], 50)
+                if "--renews=1" in flags:
+                    self.assertEqual(report["latency_us"]["renew"]["count"],
+                                     report["latency_us"]["lease"]["count"])
+        # Nothing was leased by a call, and no session is left.
+        self.assertEqual(self.calls(), started)
+        wait_until(lambda: self.server.metrics().sum("objpool_sessions_open") == 0, "they end")
+
+    def calls(self):
+        return sum(self.server.metrics().sum_or_zero(
+            "grpc_server_started_total", grpc_service="objpool.v1.LeaseService", grpc_method=method)
+                   for method in ("Lease", "Renew", "Return"))
+
+    def test_streams_that_would_break_are_refused(self):
+        for scenario in ("crash-clients", "avalanche"):
+            code, why = bench(self.server.address, f"--scenario={scenario}", "--stream")
+            self.assertEqual(code, 2)
+            self.assertIn(f"--stream: not with --scenario {scenario}, where connections break", why)
+        code, why = bench(self.server.address, "--stream")
+        self.assertEqual(code, 2)
+        self.assertIn("--stream needs --rate, --scenario or --find-max", why)
+
     def test_uniform_holds(self):
         _, report = bench(self.server.address, "--pool=ids", "--rate=100", "--warmup=0ms",
                           "--duration=1s", "--hold=50ms", "--hold-dist=uniform", "--verify")
@@ -163,108 +233,12 @@ class OpenBenchTest(unittest.TestCase):
         self.assertEqual(process.returncode, 130)
 
 
-XHTML = "{http://www.w3.org/1999/xhtml}"
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-class PageTest(unittest.TestCase):
-    """--html: a page that needs nothing else, with the numbers of the JSON."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = cls.enterClassContext(Server(CONFIG))
-        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        _, cls.report = bench(cls.server.address, "--pool=ids", "--rate=200", "--ramp=1s",
-                              "--warmup=0ms", "--duration=2s", "--hold=10ms", "--renews=1",
-                              "--verify", f"--html={folder / 'page.html'}")
-        cls.text = (folder / "page.html").read_text()
-        # It is well-formed, or this fails.
-        cls.page = ElementTree.fromstring(cls.text)
-
-    def table(self, name):
-        """Its rows as dicts."""
-        (table,) = self.page.findall(f".//{XHTML}table[@id='{name}']")
-        heading, *rows = [["".join(cell.itertext()) for cell in row] for row in table]
-        return [dict(zip(heading, row, strict=True)) for row in rows]
-
-    def test_it_has_the_result_itself(self):
-        (script,) = self.page.iter(f"{XHTML}script")
-        self.assertEqual(script.get("type"), "application/json")
-        self.assertEqual(json.loads(script.text), self.report)
-
-    def test_its_latencies_are_those_of_the_json(self):
-        rows = {row["us"]: row for row in self.table("latency")}
-        self.assertEqual(set(rows), {"lease", "renew", "return", "late"})
-        for name, row in rows.items():
-            told = self.report["latency_us"][name]
-            for shown, field in (("p50", "p50"), ("p90", "p90"), ("p99", "p99"),
-                                 ("p99.9", "p99_9"), ("p99.99", "p99_99"), ("max", "max"),
-                                 ("mean", "mean"), ("count", "count")):
-                self.assertEqual(float(row[shown]), told[field], (name, shown))
-
-    def test_its_seconds_are_those_of_the_json(self):
-        rows = self.table("seconds")
-        self.assertEqual(len(rows), len(self.report["seconds"]))
-        for row, second in zip(rows, self.report["seconds"], strict=True):
-            self.assertEqual(row["measured"] == "yes", second["measured"])
-            self.assertEqual(int(row["leased"]), second["leased"])
-            self.assertEqual(float(row["p99 us"]), second["lease_p99_us"])
-            self.assertEqual(float(row["max us"]), second["lease_max_us"])
-
-    def test_what_was_asked_and_counted(self):
-        options = {row["option"]: row["value"] for row in self.table("options")}
-        self.assertEqual(set(options), set(self.report["options"]))
-        self.assertEqual(float(options["rate"]), 200)
-        counts = {row["count"]: int(row["value"]) for row in self.table("whole_run")}
-        self.assertEqual(counts, self.report["whole_run"])
-        self.assertIn("VERIFIED", self.text)
-        self.assertIn("VALID" if self.report["valid"] else "INVALID", self.text)
-
-    def test_its_curves_have_a_point_for_each_second(self):
-        percentiles, calls, seconds = self.page.iter(f"{SVG}svg")
-        self.assertEqual([group.find(f"{SVG}title").text for group in percentiles.iter(f"{SVG}g")],
-                         ["lease", "return", "renew", "late"])
-        for chart, names in ((calls, {"leased", "returned", "renewed", "begun"}),
-                             (seconds, {"p50", "p99", "max"})):
-            lines = {group.find(f"{SVG}title").text: group for group in chart.iter(f"{SVG}g")}
-            # On a busy machine some may be exhausted too.
-            self.assertLessEqual(names, set(lines))
-            for line in lines.values():
-                self.assertEqual(len(line.findall(f"{SVG}circle")), len(self.report["seconds"]))
-        # The slower a second was, the higher is its dot.
-        slow = [second["lease_max_us"] for second in self.report["seconds"]]
-        lines = {group.find(f"{SVG}title").text: group for group in seconds.iter(f"{SVG}g")}
-        height = [-float(dot.get("cy")) for dot in lines["max"].iter(f"{SVG}circle")]
-        self.assertEqual(height.index(max(height)), slow.index(max(slow)))
-
-    def test_it_needs_nothing_from_elsewhere(self):
-        self.assertNotRegex(self.text.replace('xmlns="http://www.w3.org/', ""),
-                            r"https?://|src=|href=|@import|url\(")
-        self.assertIn("prefers-color-scheme: dark", self.text)
-
-    def test_a_page_that_cannot_be_written_is_told_before_the_run(self):
-        granted = self.stats()
-        code, why = bench(self.server.address, "--pool=ids", "--rate=10", "--html=/nowhere/a.html")
-        self.assertEqual(code, 1)
-        self.assertIn("cannot write /nowhere/a.html: No such file or directory", why)
-        self.assertEqual(self.stats(), granted)
-
-    def stats(self):
-        with Api(self.server) as api:
-            return api.stats("ids").granted
-
-
 class BrokenServerTest(unittest.TestCase):
     def verify(self, fault):
-        with subprocess.Popen([BIN_DIR / "broken_server", fault], stdout=subprocess.PIPE,
-                              text=True) as server:
-            try:
-                return bench(f"127.0.0.1:{int(server.stdout.readline())}", "--pool=ids",
-                             "--rate=1000", "--warmup=0ms", "--duration=2s", "--hold=30ms",
-                             "--hold-dist=exp", "--renews=1", "--ttl=30s", "--connections=2",
-                             "--verify")
-            finally:
-                server.kill()
+        with broken_server(fault) as address:
+            return bench(address, "--pool=ids", "--rate=1000", "--warmup=0ms", "--duration=2s",
+                         "--hold=30ms", "--hold-dist=exp", "--renews=1", "--ttl=30s",
+                         "--connections=2", "--verify")
 
     def test_every_fault_is_seen(self):
         faults = subprocess.run([BIN_DIR / "broken_server"], capture_output=True, text=True,

@@ -342,6 +342,28 @@ class WatchTest(PoolsCase):
                 pass
         self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
 
+    def test_that_somebody_waits_on_is_no_change(self):
+        self.serve()
+        self.create('name: "made" ids { count: 1 }')
+        stub = pool_service_pb2_grpc.PoolServiceStub(self.api.channel)
+        request = pool_service_pb2.WatchPoolRequest(name="made")
+        request.min_interval.FromMilliseconds(100)
+        held = self.api.lease("made")
+        self.assertFalse(self.api.get_pool("made").HasField("oldest_wait"))
+        waiting = self.api.start("Lease", lease_service_pb2.LeaseRequest(
+            pool="made", max_wait={"seconds": DEADLINE_S}))
+        wait_until(lambda: self.api.get_pool("made").waiters == 1, "it waits")
+        stream = stub.WatchPool(request, timeout=DEADLINE_S)
+        self.assertTrue(next(stream).pool.HasField("oldest_wait"))
+        wait_until(lambda: self.api.get_pool("made").oldest_wait.ToMilliseconds() > 500, "it grows")
+        self.give_back("made", held)
+        self.give_back("made", waiting.result())
+        for answer in stream:
+            if answer.pool.waiters == 0:
+                break
+            self.assertNotEqual(answer.pool.leased, 1, "this was told before")
+        self.assertFalse(answer.pool.HasField("oldest_wait"))
+
     def test_bad_fields(self):
         self.serve()
         stub = pool_service_pb2_grpc.PoolServiceStub(self.api.channel)

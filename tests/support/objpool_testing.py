@@ -100,6 +100,17 @@ class Server:
                                      [("grpc.use_local_subchannel_pool", 1), *options])
 
 
+@contextlib.contextmanager
+def broken_server(fault):
+    """Gives the address of a server of one pool, "ids", with a fault of broken_server.cc."""
+    with subprocess.Popen([BIN_DIR / "broken_server", fault], stdout=subprocess.PIPE,
+                          text=True) as process:
+        try:
+            yield f"127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
 class Metrics:
     """One scrape."""
 

@@ -98,13 +98,23 @@ TEST(TopFrame, ShowsRatesAndBars) {
   const std::string text =
       Text(TopFrame(Sample(100, 10, 1000), Sample(400, 20, 3000), "here:1", TopLayout{}));
   EXPECT_NE(text.find("here:1: 1 pools\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("ports  unknown         8     6       0        0       150  ACTIVE\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("ports  unknown         8     6       0        0       -       150  ACTIVE\n"),
+      std::string::npos)
       << text;
   EXPECT_NE(text.find("same core 0, same cache 0, same node 10, other node 0\n"), std::string::npos)
       << text;
   EXPECT_NE(text.find("[###############...............]     2"), std::string::npos) << text;
   EXPECT_NE(text.find("[##############################]     4"), std::string::npos) << text;
+}
+
+TEST(TopFrame, ShowsHowLongTheOldestWaits) {
+  TopSample sample = Sample(100, 10, 1000);
+  sample.pools[0].set_waiters(3);
+  *sample.pools[0].mutable_oldest_wait() = ProtoDuration(Milliseconds(12'345));
+  const std::string text = Text(TopFrame(sample, sample, "here:1", TopLayout{}));
+  EXPECT_NE(text.find("WAITING  OLDEST"), std::string::npos) << text;
+  EXPECT_NE(text.find("      3     12s "), std::string::npos) << text;
 }
 
 TEST(TopFrame, CountersOfAServerThatWasRestartedBeginAnew) {

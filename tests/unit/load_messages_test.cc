@@ -11,6 +11,7 @@
 #include "client/load/header_blocks.h"
 #include "client/load/lease_messages.h"
 #include "client/load/rising_fences.h"
+#include "client/load/session_messages.h"
 #include "client/load/wire.h"
 #include "objpool/v1/lease_service.pb.h"
 
@@ -73,6 +74,59 @@ TEST(LoadMessages, GrantsAreRenewedAsTheyWereLeased) {
   EXPECT_EQ(request.grants(2).SerializeAsString(), response.grants(2).ref().SerializeAsString());
   EXPECT_EQ(request.ttl().seconds(), 1);
   EXPECT_EQ(request.ttl().nanos(), 500'000'000);
+}
+
+TEST(SessionMessages, OperationsAreWhatProtobufReads) {
+  std::string bytes;
+  AppendSessionStart(bytes);
+  AppendOperation(0, SessionVerb::kLease, LeaseRequestBytes("ids", 300), bytes);
+  AppendOperation(799, SessionVerb::kGoodbye, {}, bytes);
+  v1::SessionRequest request;
+  ASSERT_TRUE(request.ParseFromString(bytes));
+  ASSERT_TRUE(request.start().has_linger());
+  EXPECT_EQ(request.start().linger().seconds(), 0);
+  ASSERT_EQ(request.operations_size(), 2);
+  EXPECT_EQ(request.operations(0).id(), 0u);
+  EXPECT_EQ(request.operations(0).lease().count(), 300u);
+  EXPECT_EQ(request.operations(1).id(), 799u);
+  EXPECT_TRUE(request.operations(1).has_goodbye());
+}
+
+TEST(SessionMessages, AnswersAreReadAsProtobufWritesThem) {
+  v1::SessionResponse response;
+  response.mutable_opened()->set_token("secret");
+  *response.add_answers()->mutable_lease() = ResponseOf(2);
+  v1::SessionAnswer& refusal = *response.add_answers();
+  refusal.set_id(3);
+  refusal.mutable_error()->set_code(8);
+  refusal.mutable_error()->set_message("nothing is free");
+  v1::SessionAnswer& renewed = *response.add_answers();
+  renewed.set_id(300);
+  renewed.mutable_renew()->add_results();
+  response.add_notices()->set_kind(v1::SESSION_NOTICE_KIND_DRAIN);
+  const std::string bytes = response.SerializeAsString();
+  std::vector<SessionAnswer> answers(7);
+  ASSERT_TRUE(ReadAnswers(bytes, answers));
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0].id, 0u);
+  EXPECT_EQ(answers[0].verb, SessionVerb::kLease);
+  EXPECT_EQ(answers[0].reply, ResponseOf(2).SerializeAsString());
+  EXPECT_EQ(answers[1].id, 3u);
+  EXPECT_EQ(answers[1].status, 8u);
+  EXPECT_EQ(answers[2].id, 300u);
+  EXPECT_EQ(answers[2].verb, SessionVerb::kRenew);
+  EXPECT_TRUE(SaysAllRenewed(answers[2].reply, 1));
+}
+
+TEST(SessionMessages, AnswersThatSayNothingAreNone) {
+  std::vector<SessionAnswer> answers;
+  v1::SessionResponse response;
+  response.add_answers()->set_id(1);
+  EXPECT_FALSE(ReadAnswers(response.SerializeAsString(), answers));
+  response.mutable_answers(0)->mutable_error();
+  EXPECT_FALSE(ReadAnswers(response.SerializeAsString(), answers)) << "an error of code OK";
+  const std::string broken = "\x12\x05\x08";
+  EXPECT_FALSE(ReadAnswers(broken, answers));
 }
 
 TEST(LoadMessages, OnlyARenewalOfAllIsOne) {
