@@ -144,6 +144,8 @@ bool Server::StartEngine(std::string& why) {
   options.host = config_.listen.host;
   options.port = config_.listen.port;
   options.worker_cpus = plan_.cpus;
+  options.max_connections_per_peer = config_.max_connections_per_peer;
+  options.steer_by_cpu = config_.steer_by_cpu;
   rpc::WorkerHooks hooks;
   hooks.on_start = [this](uint32_t worker, std::string& reason) {
     // The port is ours by now, so what a killed server left there is nobody's.

@@ -8,6 +8,7 @@ namespace objpool::server {
 namespace {
 
 constexpr uint32_t kMaxWorkers = 1024;
+constexpr uint32_t kMaxConnectionsPerPeer = 65'536;
 constexpr DurationRange kShutdownGrace = {0, 300'000};
 
 // The fallback when `text` is empty or wrong.
@@ -32,6 +33,26 @@ Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback, bool a
 void CheckPath(const std::string& path, std::string_view key, ConfigErrors& errors) {
   if (path.find('\0') == std::string::npos) return;
   errors.AddLimit(key, "a path without NUL bytes", Quoted(path));
+}
+
+// What is to be done with connections.
+void CheckConnections(const config::v1::ServerConfig& message, Config& config,
+                      ConfigErrors& errors) {
+  const bool h2 = config.engine == EngineKind::kH2;
+  const auto needs_h2 = [&](std::string_view key) {
+    if (!h2) errors.AddLimit(key, "unset without engine: ENGINE_H2", "ENGINE_GRPC");
+  };
+  if (message.has_max_connections_per_peer()) {
+    config.max_connections_per_peer = message.max_connections_per_peer();
+    needs_h2("max_connections_per_peer");
+    if (config.max_connections_per_peer == 0 ||
+        config.max_connections_per_peer > kMaxConnectionsPerPeer) {
+      errors.AddLimit("max_connections_per_peer", "1 .. " + std::to_string(kMaxConnectionsPerPeer),
+                      std::to_string(config.max_connections_per_peer));
+    }
+  }
+  config.steer_by_cpu = message.steer_by_cpu();
+  if (config.steer_by_cpu) needs_h2("steer_by_cpu");
 }
 
 }  // namespace
@@ -59,6 +80,7 @@ std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, Confi
     errors.AddLimit("engine", "ENGINE_GRPC or ENGINE_H2", std::to_string(message.engine()));
   }
   config.engine = message.engine() == config::v1::ENGINE_H2 ? EngineKind::kH2 : EngineKind::kGrpc;
+  CheckConnections(message, config, errors);
   config.workers = message.workers();
   if (config.workers > kMaxWorkers) {
     errors.AddLimit("workers", "0 (automatic) or 1 .. " + std::to_string(kMaxWorkers),

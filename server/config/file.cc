@@ -174,6 +174,10 @@ std::string PrintConfig(const Config& config) {
   message.set_insecure_allow_plaintext(config.insecure_allow_plaintext);
   message.set_engine(config.engine == EngineKind::kH2 ? config::v1::ENGINE_H2
                                                       : config::v1::ENGINE_GRPC);
+  if (config.engine == EngineKind::kH2) {
+    message.set_max_connections_per_peer(config.max_connections_per_peer);
+    message.set_steer_by_cpu(config.steer_by_cpu);
+  }
   message.set_workers(config.workers);
   *message.mutable_shutdown_grace() = ToDuration(config.shutdown_grace.count());
   message.set_reflection(config.reflection);

@@ -28,6 +28,12 @@ struct EngineOptions {
   // A call whose request has not arrived whole after this is cancelled, and so is one whose answer
   // the client has not taken after as long.
   std::chrono::milliseconds request_timeout{10'000};
+  // Connections of one client, told by its address (peer.h), over all workers; more are refused as
+  // they come. Only by an engine that counts connections.
+  uint32_t max_connections_per_peer = 1024;
+  // Gives a new connection to the worker that is pinned to the CPU on which the kernel saw it come,
+  // instead of to any. All workers must be pinned. Likewise.
+  bool steer_by_cpu = false;
 };
 
 // What the owner does on the workers' threads.

@@ -58,7 +58,7 @@ struct GrpcWorker::Loop {
 };
 
 GrpcWorker::GrpcWorker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
-                       const WorkerHooks& hooks)
+                       const WorkerHooks& hooks, Shared& /*shared*/)
     : index_(index),
       options_(options),
       methods_(methods),

@@ -37,8 +37,12 @@ class GrpcWorker {
   // Streams at the same time, beside those: they stay for long and must leave the others room.
   static constexpr std::size_t kMaxStreams = 8192;
 
+  struct Shared {
+    explicit Shared(const EngineOptions& /*options*/) {}
+  };
+
   GrpcWorker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
-             const WorkerHooks& hooks);
+             const WorkerHooks& hooks, Shared& shared);
   ~GrpcWorker();
 
   static constexpr bool kCountsConnections = false;

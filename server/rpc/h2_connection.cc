@@ -4,13 +4,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <utility>
 
 #include "server/rpc/h2_call.h"
+#include "server/rpc/h2_goaway.h"
 #include "server/rpc/h2_limits.h"
-#include "server/rpc/h2_listener.h"
 #include "server/rpc/h2_worker.h"
 
 namespace objpool::rpc {
@@ -20,10 +19,11 @@ constexpr std::size_t kFrameHeadBytes = 9;
 
 }  // namespace
 
-H2Connection::H2Connection(H2Worker& owner, int fd)
+H2Connection::H2Connection(H2Worker& owner, int fd, std::string peer, PeerSeats::Seat seat)
     : owner_(owner),
       fd_(fd),
-      peer_(PeerOf(fd)),
+      peer_(std::move(peer)),
+      seat_(std::move(seat)),
       guard_(owner.now()),
       began_at_(owner.now()),
       frame_at_(owner.now()),
@@ -138,29 +138,25 @@ void H2Connection::Drain() {
 }
 
 // By hand, because the session may be in no state to send anything.
-void H2Connection::GoAway(uint32_t error) {
+void H2Connection::GoAway(uint32_t error, std::string_view text) {
   if (closed()) return;
   if (blocked_at_ == 0) {
-    const auto last =
-        static_cast<uint32_t>(nghttp2_session_get_last_proc_stream_id(session_.get()));
-    std::array<uint8_t, kFrameHeadBytes + 8> frame = {0, 0, 8, NGHTTP2_GOAWAY};
-    for (std::size_t i = 0; i < 4; ++i) {
-      frame[kFrameHeadBytes + i] = static_cast<uint8_t>(last >> (24 - 8 * i));
-      frame[kFrameHeadBytes + 4 + i] = static_cast<uint8_t>(error >> (24 - 8 * i));
-    }
-    (void)send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+    const int32_t last = nghttp2_session_get_last_proc_stream_id(session_.get());
+    const H2GoAway goaway(static_cast<uint32_t>(last), error, text);
+    (void)send(fd_, goaway.data(), goaway.size(), MSG_NOSIGNAL);
   }
   Close();
 }
 
 void H2Connection::CutOff(Cut why, uint32_t error) {
   owner_.stats().connections.Note(why);
-  GoAway(error);
+  GoAway(error, kCutTexts[static_cast<std::size_t>(why)]);
 }
 
 void H2Connection::Close() {
   if (closed()) return;
   close(std::exchange(fd_, -1));
+  seat_ = {};
   session_.reset();
   NoteSent(rest_.size());
   rest_.Clear();

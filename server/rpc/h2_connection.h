@@ -17,6 +17,7 @@
 #include "server/rpc/h2_flood_guard.h"
 #include "server/rpc/h2_protocol.h"
 #include "server/rpc/h2_request_head.h"
+#include "server/rpc/peer_seats.h"
 #include "server/rpc/status.h"
 
 namespace objpool::rpc {
@@ -27,7 +28,7 @@ class H2Worker;
 class H2Connection {
  public:
   // Takes over the socket.
-  H2Connection(H2Worker& owner, int fd);
+  H2Connection(H2Worker& owner, int fd, std::string peer, PeerSeats::Seat seat);
   ~H2Connection();
   H2Connection(const H2Connection&) = delete;
   H2Connection& operator=(const H2Connection&) = delete;
@@ -43,7 +44,7 @@ class H2Connection {
   // Ends the session, and with it all calls. GoAway tells the client why, by an error of HTTP/2;
   // CutOff counts it too.
   void Close();
-  void GoAway(uint32_t error);
+  void GoAway(uint32_t error, std::string_view text);
   void CutOff(Cut why, uint32_t error);
   [[nodiscard]] bool closed() const { return fd_ < 0; }
   // Nobody refers to it any more.
@@ -92,6 +93,7 @@ class H2Connection {
   H2Worker& owner_;
   int fd_;
   const std::string peer_;
+  PeerSeats::Seat seat_;
   H2Session session_;
   std::size_t place_ = 0;
   H2Call* calls_ = nullptr;

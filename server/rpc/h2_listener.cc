@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -88,7 +89,33 @@ uint16_t H2Listener::Listen(const std::string& host, uint16_t port, std::string&
   return port;
 }
 
-int H2Listener::Accept(int socket) {
+bool H2Listener::SteerByCpu(std::span<const std::optional<uint32_t>> cpus, std::string& why) {
+  // "The CPU is this one: the first", and so on. What is no listener's index means any.
+  std::vector<sock_filter> program = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_CPU))};
+  for (std::size_t i = 0; i < cpus.size(); ++i) {
+    if (!cpus[i]) {
+      why = "cannot steer by CPU: worker " + std::to_string(i) + " is not pinned to one";
+      return false;
+    }
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, *cpus[i], 0, 1));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, static_cast<uint32_t>(i)));
+  }
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, ~uint32_t{0}));
+  const sock_fprog given = {.len = static_cast<unsigned short>(program.size()),
+                            .filter = program.data()};
+  for (const int socket : sockets_) {
+    if (setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &given, sizeof(given)) == 0) {
+      continue;
+    }
+    why = std::string("cannot steer by CPU: ") + std::strerror(errno);
+    return false;
+  }
+  return true;
+}
+
+int H2Listener::Accept(int socket, std::mutex& accepting) {
+  const std::scoped_lock lock(accepting);
   const int fd = accept4(socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     const int on = 1;

@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,9 +23,14 @@ class H2Listener {
   // be had.
   [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
   [[nodiscard]] const std::vector<int>& sockets() const { return sockets_; }
+  // From now on the kernel gives a connection to the listener, of those on this port in the order in
+  // which they listened, whose CPU saw it come; and to any where it is none of these. False, with
+  // `why`, when it cannot.
+  [[nodiscard]] bool SteerByCpu(std::span<const std::optional<uint32_t>> cpus, std::string& why);
   // A new connection, not blocking; kNone when there is none. Where the system has no descriptor
-  // for one: kRefused, and it is closed; kStarved when not even that could be done.
-  [[nodiscard]] int Accept(int socket);
+  // for one: kRefused, and it is closed; kStarved when not even that could be done. Whoever else
+  // accepts holds the lock too, so that nobody takes the reserve meanwhile.
+  [[nodiscard]] int Accept(int socket, std::mutex& accepting);
   static constexpr int kNone = -1;
   static constexpr int kRefused = -2;
   static constexpr int kStarved = -3;

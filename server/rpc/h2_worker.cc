@@ -14,6 +14,7 @@
 #include "pool/base/check.h"
 #include "server/rpc/h2_call.h"
 #include "server/rpc/h2_connection.h"
+#include "server/rpc/h2_goaway.h"
 #include "server/rpc/h2_limits.h"
 
 namespace objpool::rpc {
@@ -25,6 +26,9 @@ constexpr BootNs kPauseAfterNs = 100'000;
 constexpr std::chrono::microseconds kPause{20};
 constexpr int kTickMs = 20;
 constexpr BootNs kTickNs = kTickMs * h2_limits::kMs;
+// While there is no descriptor for those who come: how often it is looked for one.
+constexpr int kStarvedMs = 5;
+constexpr BootNs kStarvedNs = kStarvedMs * h2_limits::kMs;
 // Connections taken in one turn, so that those there are do not wait for a crowd at the door.
 constexpr int kAcceptsPerTurn = 16;
 // Calls that are kept for later ones.
@@ -42,11 +46,12 @@ struct H2Worker::Events {
 };
 
 H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
-                   const WorkerHooks& hooks)
+                   const WorkerHooks& hooks, Shared& shared)
     : index_(index),
       options_(options),
       methods_(methods),
       hooks_(hooks),
+      shared_(shared),
       request_timeout_ns_(
           static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
       stats_(methods.methods().size()),
@@ -81,7 +86,11 @@ bool H2Worker::Prepare(std::string& why) {
 }
 
 uint16_t H2Worker::Listen(const std::string& host, uint16_t port, std::string& why) {
-  return listener_.Listen(host, port, why);
+  const uint16_t taken = listener_.Listen(host, port, why);
+  // When all listen.
+  const bool last = index_ + 1 == options_.worker_cpus.size();
+  if (taken == 0 || !last || !options_.steer_by_cpu) return taken;
+  return listener_.SteerByCpu(options_.worker_cpus, why) ? taken : uint16_t{0};
 }
 
 void H2Worker::Serve() {
@@ -134,8 +143,9 @@ void H2Worker::WatchListener(bool watched) {
                       .data = {.u64 = kListenerEvent | static_cast<uint64_t>(socket)}};
     done = (epoll_ctl(epoll_, operation, socket, &event) == 0 || errno == EEXIST) && done;
   }
-  // Where there is no memory to watch all of them, the next tick tries again.
+  // Where there is no memory to watch all of them, it is tried again likewise.
   deaf_ = !watched || !done;
+  listen_at_ = now_ + kStarvedNs;
 }
 
 void H2Worker::RunUntilStopped() {
@@ -155,6 +165,7 @@ void H2Worker::RunUntilStopped() {
     stats_.turned_at.store(now_, std::memory_order_relaxed);
     again_ = false;
     HandleEvents();
+    if (deaf_ && !leaving_ && now_ >= listen_at_) WatchListener(true);
     if (now_ >= next_tick_) Tick();
     hurry = hooks_.on_turn(index_, now_);
     EndTurn();
@@ -167,10 +178,12 @@ void H2Worker::RunUntilStopped() {
 
 void H2Worker::WaitForEvents(bool at_once) {
   const int most = static_cast<int>(events_->list.size());
-  events_->count = epoll_wait(epoll_, events_->list.data(), most, at_once ? 0 : kTickMs);
+  const int patience_ms = at_once ? 0 : deaf_ ? kStarvedMs : kTickMs;
+  events_->count = epoll_wait(epoll_, events_->list.data(), most, patience_ms);
   OBJPOOL_CHECK(events_->count >= 0 || errno == EINTR, "epoll waits");
 }
 
+// Who comes is taken last, so that the descriptors of those who went are there for him.
 void H2Worker::HandleEvents() {
   for (int i = 0; i < events_->count; ++i) {
     const epoll_event& event = events_->list[static_cast<std::size_t>(i)];
@@ -178,32 +191,43 @@ void H2Worker::HandleEvents() {
       uint64_t count = 0;
       (void)!read(wake_, &count, sizeof(count));
       wake_pending_.store(false, std::memory_order_release);
-    } else if ((event.data.u64 & kListenerEvent) != 0) {
-      if (!deaf_) TakeConnections(static_cast<int>(event.data.u64 & ~kListenerEvent));
-    } else {
+    } else if ((event.data.u64 & kListenerEvent) == 0) {
       static_cast<H2Connection*>(event.data.ptr)->OnEvents(event.events);
     }
+  }
+  for (int i = 0; i < events_->count; ++i) {
+    const uint64_t what = events_->list[static_cast<std::size_t>(i)].data.u64;
+    if ((what & kListenerEvent) == 0 || deaf_) continue;
+    TakeConnections(static_cast<int>(what & ~kListenerEvent));
   }
 }
 
 void H2Worker::TakeConnections(int socket) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    const int fd = listener_.Accept(socket);
+    const int fd = listener_.Accept(socket, shared_.accepting);
     if (fd == H2Listener::kRefused) stats_.connections.Note(Cut::kStarved);
     if (fd == H2Listener::kStarved) WatchListener(false);
     if (fd < 0) return;
-    stats_.connections.accepted.Add();
-    if (connections_.size() >= h2_limits::kMaxConnections) {
-      stats_.connections.Note(Cut::kCrowded);
-      close(fd);
-      continue;
-    }
-    auto connection = std::make_unique<H2Connection>(*this, fd);
-    epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
-    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0 || !connection->Begin()) continue;
-    connection->set_place(connections_.size());
-    connections_.push_back(std::move(connection));
+    Take(fd);
   }
+}
+
+void H2Worker::Take(int fd) {
+  stats_.connections.accepted.Add();
+  if (connections_.size() >= h2_limits::kMaxConnections) return Refuse(fd, Cut::kCrowded);
+  std::string peer = PeerOf(fd);
+  std::optional<PeerSeats::Seat> seat = shared_.seats.Take(peer);
+  if (!seat) return Refuse(fd, Cut::kCrowdedPeer);
+  auto connection = std::make_unique<H2Connection>(*this, fd, std::move(peer), *std::move(seat));
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0 || !connection->Begin()) return;
+  connection->set_place(connections_.size());
+  connections_.push_back(std::move(connection));
+}
+
+void H2Worker::Refuse(int fd, Cut why) {
+  stats_.connections.Note(why);
+  RefuseConnection(fd, kCutTexts[static_cast<std::size_t>(why)]);
 }
 
 void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {
@@ -213,7 +237,6 @@ void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {
 
 void H2Worker::Tick() {
   next_tick_ = now_ + kTickNs;
-  if (deaf_ && !leaving_) WatchListener(true);
   // By index, and backwards: what is looked at may end, and others with it.
   for (std::size_t i = calls_.size(); i > 0; --i) {
     if (i <= calls_.size()) calls_[i - 1]->OnTick(now_, stopping());
@@ -288,7 +311,7 @@ bool H2Worker::Leave() {
   const auto now = std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch());
   if (hurry_.load(std::memory_order_relaxed) || now.count() >= stop_at ||
       now_ - quiet_since_ > h2_limits::kQuietNs) {
-    for (const auto& connection : connections_) connection->GoAway(NGHTTP2_NO_ERROR);
+    for (const auto& connection : connections_) connection->GoAway(NGHTTP2_NO_ERROR, "");
     EndTurn();
   }
   return calls_.empty() && connections_.empty();

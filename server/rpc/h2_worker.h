@@ -3,7 +3,7 @@
 // A turn: wait for events; let each connection that has bytes read once, which runs the handlers of
 // the calls that came whole; every 20 ms look at all clocks; run the owner's hook; let each
 // connection that has something to say send it. Nothing of a worker is touched by other threads,
-// but for the flags behind Wake, Hurry, BeginStop and Stop.
+// but for the flags behind Wake, Hurry, BeginStop and Stop, and what is in H2Shared.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@
 #include "server/rpc/engine.h"
 #include "server/rpc/h2_listener.h"
 #include "server/rpc/h2_protocol.h"
+#include "server/rpc/h2_shared.h"
 #include "server/rpc/h2_trailers.h"
 
 namespace objpool::rpc {
@@ -29,8 +30,10 @@ class H2Connection;
 
 class H2Worker {
  public:
+  using Shared = H2Shared;
+
   H2Worker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
-           const WorkerHooks& hooks);
+           const WorkerHooks& hooks, Shared& shared);
   ~H2Worker();
   static constexpr bool kCountsConnections = true;
   [[nodiscard]] static std::string EngineName() { return "h2"; }
@@ -82,6 +85,8 @@ class H2Worker {
   void WaitForEvents(bool at_once);
   void HandleEvents();
   void TakeConnections(int socket);
+  void Take(int fd);
+  void Refuse(int fd, Cut why);
   void Tick();
   void EndTurn();
   // While stopping; true when nothing is left.
@@ -91,6 +96,7 @@ class H2Worker {
   const EngineOptions& options_;
   const MethodTable& methods_;
   const WorkerHooks& hooks_;
+  Shared& shared_;
   const BootNs request_timeout_ns_;
   WorkerStats stats_;
   std::string pin_error_;
@@ -109,7 +115,8 @@ class H2Worker {
   BootNs now_ = 0;
   BootNs next_tick_ = 0;
   bool again_ = false;  // handlers may have left work for the hook
-  bool deaf_ = false;   // the listener is not watched before the next tick
+  bool deaf_ = false;   // the listener is not watched before listen_at_
+  BootNs listen_at_ = 0;
   bool leaving_ = false;
   BootNs quiet_since_ = 0;
   std::size_t unread_ = 0;

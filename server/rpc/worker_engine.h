@@ -1,6 +1,7 @@
 // WorkerEngine: an Engine made of workers of one kind, which share the port (SO_REUSEPORT).
 //
-// A Worker has, beside what Engine asks of it: EngineName, EngineVersion and kCountsConnections;
+// A Worker has, beside what Engine asks of it: Shared, of which the workers of an engine have one
+// together, made of the options; EngineName, EngineVersion and kCountsConnections;
 // Prepare, which starts its thread, pins it and runs on_start there; Listen, which takes the port
 // (0: any) and returns it, 0 with a reason when it cannot; Serve, which lets the thread go;
 // BeginStop, which tells that the end comes; and Stop, which waits for the calls under way until a
@@ -28,9 +29,12 @@ class WorkerEngine final : public Engine {
  public:
   WorkerEngine(EngineOptions options, const MethodTable& methods, WorkerHooks hooks,
                PortClaim claim)
-      : options_(std::move(options)), hooks_(std::move(hooks)), claim_(std::move(claim)) {
+      : options_(std::move(options)),
+        hooks_(std::move(hooks)),
+        claim_(std::move(claim)),
+        shared_(options_) {
     for (uint32_t i = 0; i < options_.worker_cpus.size(); ++i) {
-      workers_.push_back(std::make_unique<Worker>(i, options_, methods, hooks_));
+      workers_.push_back(std::make_unique<Worker>(i, options_, methods, hooks_, shared_));
     }
   }
   ~WorkerEngine() override { Stop(std::chrono::milliseconds(0)); }
@@ -85,6 +89,7 @@ class WorkerEngine final : public Engine {
   EngineOptions options_;
   WorkerHooks hooks_;
   const PortClaim claim_;
+  typename Worker::Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

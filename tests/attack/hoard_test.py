@@ -7,7 +7,7 @@ import unittest
 
 import raw_http2 as h2
 from attack_testing import CONFIG, Besieged, cuts
-from objpool_testing import DEADLINE_S, Server, wait_until
+from objpool_testing import DEADLINE_S, Server
 from raw_http2 import Raw
 
 STREAMS = 256  # of a connection
@@ -126,26 +126,6 @@ class HoardTest(unittest.TestCase):
                 stream for kind, flags, stream, _ in frames
                 if kind == h2.HEADERS and flags & h2.END_STREAM}))
             self.assertFalse(raw.gone)
-
-    def test_no_descriptors_are_left_and_then_they_are(self):
-        with Besieged(self, prefix=("prlimit", "--nofile=64:64")) as besieged:
-            slowest_s = 0
-            for _ in range(20):
-                with contextlib.ExitStack() as stack:
-                    raws = [stack.enter_context(Raw(besieged.address)) for _ in range(200)]
-                    # Its own descriptors are fewer than that.
-                    wait_until(lambda: sum(raw.settled() for raw in raws) >= 20, "connections")
-                begin = time.monotonic()
-                wait_until(lambda: self.is_served(besieged), "served again")
-                slowest_s = max(slowest_s, time.monotonic() - begin)
-            print(f"serving again after {slowest_s * 1000:.1f} ms at the most")
-            self.assertLess(slowest_s, 1)
-
-    def is_served(self, besieged):
-        with Raw(besieged.address) as raw:
-            raw.send(h2.call(1, path=h2.LIST_POOLS))
-            return raw.read_until(lambda frames: any(
-                kind == h2.HEADERS and flags & h2.END_STREAM for kind, flags, *_ in frames))
 
     def test_it_stops_in_time_while_it_is_attacked(self):
         with Server(CONFIG, FLAGS) as server, contextlib.ExitStack() as stack:

@@ -61,12 +61,15 @@ def settings(**values):
 class Raw:
     """A connection on which only what it is told is sent."""
 
-    def __init__(self, address, opening=PREFACE + settings(), deadline_s=60):
-        host, port = address.rsplit(":", 1)
-        self.socket = socket.socket()
+    def __init__(self, address, opening=PREFACE + settings(), deadline_s=60, source=""):
+        kind, rest = address.rsplit(":", 1)
+        unix = kind == "unix"
+        self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self.socket.settimeout(deadline_s)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-        self.socket.connect((host, int(port)))
+        if source:
+            self.socket.bind((source, 0))
+        self.socket.connect(rest if unix else (kind, int(rest)))
         self.received = b""
         self.gone = False
         if opening:
@@ -138,8 +141,10 @@ class Raw:
         try:
             while self._receive():
                 pass
-        except OSError:
+        except BlockingIOError:
             pass
+        except OSError:
+            self.gone = True
         return any(kind == SETTINGS for kind, *_ in self.frames())
 
     def frames(self):
@@ -155,8 +160,11 @@ class Raw:
             at += 9 + size
         return result
 
+    def goaways(self):
+        """(last stream, error, text) of each."""
+        return [(int.from_bytes(payload[:4], "big"), int.from_bytes(payload[4:8], "big"),
+                 payload[8:].decode()) for kind, _, _, payload in self.frames() if kind == GOAWAY]
+
     def goaway_error(self):
         """Of the last GOAWAY; None where there was none."""
-        errors = [int.from_bytes(payload[4:8], "big")
-                  for kind, _, _, payload in self.frames() if kind == GOAWAY]
-        return errors[-1] if errors else None
+        return self.goaways()[-1][1] if self.goaways() else None
