@@ -146,6 +146,8 @@ bool Server::StartEngine(std::string& why) {
   options.worker_cpus = plan_.cpus;
   options.max_connections_per_peer = config_.max_connections_per_peer;
   options.steer_by_cpu = config_.steer_by_cpu;
+  options.max_connection_age = config_.max_connection_age;
+  options.max_connection_age_grace = config_.max_connection_age_grace;
   rpc::WorkerHooks hooks;
   hooks.on_start = [this](uint32_t worker, std::string& reason) {
     // The port is ours by now, so what a killed server left there is nobody's.

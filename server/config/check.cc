@@ -9,6 +9,9 @@ namespace {
 
 constexpr uint32_t kMaxWorkers = 1024;
 constexpr uint32_t kMaxConnectionsPerPeer = 65'536;
+constexpr int64_t kWeekMs = 7 * 24 * 3'600'000;
+constexpr DurationRange kConnectionAge = {100, kWeekMs};
+constexpr DurationRange kConnectionAgeGrace = {1, kWeekMs};
 constexpr DurationRange kShutdownGrace = {0, 300'000};
 
 // The fallback when `text` is empty or wrong.
@@ -53,6 +56,21 @@ void CheckConnections(const config::v1::ServerConfig& message, Config& config,
   }
   config.steer_by_cpu = message.steer_by_cpu();
   if (config.steer_by_cpu) needs_h2("steer_by_cpu");
+  const auto duration = [&](const google::protobuf::Duration& value, DurationRange range,
+                            std::string_view key) {
+    return std::chrono::milliseconds(CheckDuration(value, range, key, errors).value_or(0));
+  };
+  if (message.has_max_connection_age()) {
+    config.max_connection_age =
+        duration(message.max_connection_age(), kConnectionAge, "max_connection_age");
+  }
+  if (!message.has_max_connection_age_grace()) return;
+  config.max_connection_age_grace =
+      duration(message.max_connection_age_grace(), kConnectionAgeGrace, "max_connection_age_grace");
+  if (!message.has_max_connection_age()) {
+    errors.AddLimit("max_connection_age_grace", "unset without max_connection_age",
+                    FormatDurationMs(config.max_connection_age_grace.count()));
+  }
 }
 
 }  // namespace

@@ -75,9 +75,11 @@ struct Config {
   std::string ready_file;                                                // empty: not written
   bool insecure_allow_plaintext = false;
   EngineKind engine = EngineKind::kGrpc;
-  uint32_t max_connections_per_peer = 1024;  // 1 .. 65536
-  bool steer_by_cpu = false;                 // only with kH2
-  uint32_t workers = 0;                      // 0: one for each usable CPU
+  uint32_t max_connections_per_peer = 1024;               // 1 .. 65536
+  bool steer_by_cpu = false;                              // only with kH2
+  std::chrono::milliseconds max_connection_age{0};        // 0: none
+  std::chrono::milliseconds max_connection_age_grace{0};  // 0: for ever
+  uint32_t workers = 0;                                   // 0: one for each usable CPU
   std::chrono::milliseconds shutdown_grace{5'000};
   bool reflection = true;
   std::string state_dir;        // empty: nothing outlives the server

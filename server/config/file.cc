@@ -178,6 +178,13 @@ std::string PrintConfig(const Config& config) {
     message.set_max_connections_per_peer(config.max_connections_per_peer);
     message.set_steer_by_cpu(config.steer_by_cpu);
   }
+  if (config.max_connection_age.count() != 0) {
+    *message.mutable_max_connection_age() = ToDuration(config.max_connection_age.count());
+  }
+  if (config.max_connection_age_grace.count() != 0) {
+    *message.mutable_max_connection_age_grace() =
+        ToDuration(config.max_connection_age_grace.count());
+  }
   message.set_workers(config.workers);
   *message.mutable_shutdown_grace() = ToDuration(config.shutdown_grace.count());
   message.set_reflection(config.reflection);

@@ -23,13 +23,14 @@ enum class Cut : uint8_t {
   kUnread,       // it did not read what it was sent
   kSilent,       // it did not answer a ping
   kIdle,         // it had no call for long
+  kAged,         // it was as old as it may be, and was asked to go
 };
-inline constexpr std::size_t kCuts = 9;
+inline constexpr std::size_t kCuts = 10;
 
 // Names as metrics print them, indexed by Cut.
 inline constexpr std::array<const char*, kCuts> kCutNames = {
     "crowded",  "crowded_peer", "no_descriptor", "slow", "flood",
-    "protocol", "not_reading",  "silent",        "idle"};
+    "protocol", "not_reading",  "silent",        "idle", "aged"};
 // What clients are told.
 inline constexpr std::array<std::string_view, kCuts> kCutTexts = {
     "the server has as many connections as it may",
@@ -40,7 +41,8 @@ inline constexpr std::array<std::string_view, kCuts> kCutTexts = {
     "this is not HTTP/2",
     "what was sent is not read",
     "a ping was not answered",
-    "there was no call for long"};
+    "there was no call for long",
+    "the connection is as old as it may be"};
 
 struct ConnectionStats {
   std::atomic<uint64_t> open{0};

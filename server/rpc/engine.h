@@ -34,6 +34,10 @@ struct EngineOptions {
   // Gives a new connection to the worker that is pinned to the CPU on which the kernel saw it come,
   // instead of to any. All workers must be pinned. Likewise.
   bool steer_by_cpu = false;
+  // A connection this old, give or take a tenth, is asked to go: its calls may end, and new ones go
+  // over a new connection. After the grace it is closed. 0: never.
+  std::chrono::milliseconds max_connection_age{0};
+  std::chrono::milliseconds max_connection_age_grace{0};
 };
 
 // What the owner does on the workers' threads.

@@ -42,6 +42,11 @@ void SetLimits(grpc::ServerBuilder& builder, const EngineOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  const auto set_ms = [&](const char* name, std::chrono::milliseconds time) {
+    if (time.count() != 0) builder.AddChannelArgument(name, static_cast<int>(time.count()));
+  };
+  set_ms(GRPC_ARG_MAX_CONNECTION_AGE_MS, options.max_connection_age);
+  set_ms(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, options.max_connection_age_grace);
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ H2Connection::H2Connection(H2Worker& owner, int fd, std::string peer, PeerSeats:
       guard_(owner.now()),
       began_at_(owner.now()),
       frame_at_(owner.now()),
-      idle_at_(owner.now()) {}
+      idle_at_(owner.now()),
+      age_at_(owner.AgeLimit()) {}
 
 H2Connection::~H2Connection() {
   if (fd_ >= 0) close(fd_);
@@ -89,7 +90,8 @@ void H2Connection::Flush() {
   if (closed() || blocked_at_ != 0) return;
   if (nghttp2_session_want_read(session_.get()) == 0 &&
       nghttp2_session_want_write(session_.get()) == 0) {
-    owner_.stats().connections.Note(Cut::kProtocol);  // and libnghttp2 has said so
+    // Either it has left as it was asked to, or libnghttp2 has told it what it broke.
+    if (!told_last_) owner_.stats().connections.Note(Cut::kProtocol);
     Close();
   }
 }
@@ -198,10 +200,26 @@ void H2Connection::OnTick(BootNs now) {
     (void)nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
     MarkDirty();
   }
-  if (calls_ != nullptr) return;
-  if (drained_at_ == 0 && now - idle_at_ > kIdleNs) Drain();
-  if (drained_at_ != 0 && now - drained_at_ > kIdleGoneNs && now - idle_at_ > kIdleGoneNs) {
-    CutOff(Cut::kIdle, NGHTTP2_NO_ERROR);
+  if (drained_at_ != 0) return SeeOff(now);
+  aged_ = now >= age_at_;
+  const bool idle = calls_ == nullptr && now - idle_at_ > kIdleNs;
+  if (!aged_ && !idle) return;
+  owner_.stats().connections.Note(aged_ ? Cut::kAged : Cut::kIdle);
+  Drain();
+}
+
+// What becomes of a connection that was asked to go.
+void H2Connection::SeeOff(BootNs now) {
+  using namespace h2_limits;
+  const BootNs grace_ns = owner_.age_grace_ns();
+  if (aged_ && grace_ns != 0 && now - drained_at_ > grace_ns) {
+    return GoAway(NGHTTP2_NO_ERROR, kCutTexts[static_cast<std::size_t>(Cut::kAged)]);
+  }
+  if (now - drained_at_ > kLastCallNs && !std::exchange(told_last_, true)) {
+    (void)nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(session_.get()),
+                                NGHTTP2_NO_ERROR, nullptr, 0);
+    MarkDirty();
   }
 }
 

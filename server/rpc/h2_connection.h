@@ -39,7 +39,8 @@ class H2Connection {
   void OnTick(BootNs now);
   // Sends what there is. Called by the worker at the end of each turn in which MarkDirty was.
   void Flush();
-  // Asks the client to go. It may end its calls, and calls that it has just sent are served.
+  // Asks the client to go. It may end its calls, and calls that it has just sent are served; a moment
+  // later it is told which was the last one.
   void Drain();
   // Ends the session, and with it all calls. GoAway tells the client why, by an error of HTTP/2;
   // CutOff counts it too.
@@ -89,6 +90,7 @@ class H2Connection {
   void AnswerHttp(int32_t stream, const char* http_status);
   void MarkDirty();
   void NoteOver();
+  void SeeOff(BootNs now);
 
   H2Worker& owner_;
   int fd_;
@@ -105,11 +107,14 @@ class H2Connection {
   bool flooding_ = false;  // it sent more than it may
   bool useful_ = false;    // what was read last had something in it
   bool noted_over_ = false;
+  bool aged_ = false;       // and was asked to go for that
+  bool told_last_ = false;  // which call was the last one
   BootNs began_at_;
   BootNs frame_at_;        // when the last whole frame came
   BootNs headers_at_ = 0;  // when headers began that are not whole yet
   BootNs ping_at_ = 0;     // when a ping was sent; 0: since then a frame came
   BootNs idle_at_;         // when its last call ended
+  BootNs age_at_;          // when it will be as old as it may be
   BootNs drained_at_ = 0;  // when it was asked to go
   BootNs blocked_at_ = 0;  // since when the socket takes nothing
   std::size_t unread_ = 0;

@@ -52,9 +52,11 @@ inline constexpr BootNs kHandshakeNs = 5 * kSecond;
 // the second time.
 inline constexpr BootNs kKeepaliveNs = 20 * kSecond;
 inline constexpr BootNs kKeepaliveAnswerNs = 10 * kSecond;
-// A connection without a call is asked to go (GOAWAY) after this, and closed a moment later.
+// A connection without a call is asked to go (GOAWAY) after this.
 inline constexpr BootNs kIdleNs = 1800 * kSecond;
-inline constexpr BootNs kIdleGoneNs = 2 * kSecond;
+// Who was asked to go may send calls for so long, because he may not have heard of it yet. Then he
+// is told which was the last one (GOAWAY again), and is closed when he has none.
+inline constexpr BootNs kLastCallNs = 1 * kSecond;
 // While stopping: for clients that look, to leave by themselves.
 inline constexpr BootNs kQuietNs = 100 * kMs;
 

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -56,6 +57,7 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
           static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
       stats_(methods.methods().size()),
       events_(std::make_unique<Events>()),
+      random_(static_cast<uint32_t>(BootNow()) + index),
       input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)) {}
 
 H2Worker::~H2Worker() {
@@ -228,6 +230,14 @@ void H2Worker::Take(int fd) {
 void H2Worker::Refuse(int fd, Cut why) {
   stats_.connections.Note(why);
   RefuseConnection(fd, kCutTexts[static_cast<std::size_t>(why)]);
+}
+
+// Give or take a tenth, so that those who came together do not come again together.
+BootNs H2Worker::AgeLimit() {
+  const auto age = std::chrono::nanoseconds(options_.max_connection_age);
+  if (age.count() == 0) return std::numeric_limits<BootNs>::max();
+  const std::uniform_real_distribution<double> about(0.9, 1.1);
+  return now_ + static_cast<BootNs>(static_cast<double>(age.count()) * about(random_));
 }
 
 void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <latch>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -57,6 +58,11 @@ class H2Worker {
   // What was read from a socket was sent before that, and perhaps long after the turn began.
   void LookAtClock() { now_ = BootNow(); }
   [[nodiscard]] BootNs request_timeout_ns() const { return request_timeout_ns_; }
+  // When a connection that begins now is as old as it may be.
+  [[nodiscard]] BootNs AgeLimit();
+  [[nodiscard]] BootNs age_grace_ns() const {
+    return std::chrono::nanoseconds(options_.max_connection_age_grace).count();
+  }
   [[nodiscard]] std::size_t max_request_bytes() const { return options_.max_request_bytes; }
   [[nodiscard]] const MethodTable& methods() const { return methods_; }
   [[nodiscard]] const H2Protocol& protocol() const { return protocol_; }
@@ -119,6 +125,7 @@ class H2Worker {
   BootNs listen_at_ = 0;
   bool leaving_ = false;
   BootNs quiet_since_ = 0;
+  std::minstd_rand random_;  // for what need only differ
   std::size_t unread_ = 0;
   std::size_t unsent_ = 0;
   std::size_t streams_ = 0;

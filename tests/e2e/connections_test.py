@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import threading
+import time
 import unittest
 
 import grpc
 
 import raw_http2 as h2
-from objpool_testing import Api, Server, wait_until
+from objpool_testing import DEADLINE_S, Api, Server, lease_service_pb2, wait_until
 from raw_http2 import Raw
 
 POOL = 'pools { name: "ids" ids { count: 8 } } '
@@ -79,6 +81,90 @@ class SteerTest(unittest.TestCase):
         came = {at: count - before[at] for at, count in accepted().items()}
         self.assertEqual(came[str(cpu)], 16, came)
         self.assertEqual(sum(came.values()), 16)
+
+
+class AgeTest(unittest.TestCase):
+    AGE = POOL + "max_connection_age { nanos: 300000000 } "
+
+    def test_clients_see_no_failed_call(self):
+        """While each of them goes from one connection to the next."""
+        with Server(self.AGE, ["--workers=2"]) as server, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Api(server)) for _ in range(4)]
+            connected, failures = [0] * len(clients), []
+
+            def count(i):
+                def on_state(state):
+                    connected[i] += state == grpc.ChannelConnectivity.READY
+                return on_state
+
+            def go_on(api, i):
+                end = time.monotonic() + DEADLINE_S
+                try:
+                    while connected[i] < 6 and time.monotonic() < end:
+                        (grant,) = api.lease("ids").grants
+                        api.give_back("ids", grant.ref)
+                except grpc.RpcError as error:
+                    failures.append(error)
+
+            threads = [threading.Thread(target=go_on, args=(api, i))
+                       for i, api in enumerate(clients)]
+            for i, api in enumerate(clients):
+                api.channel.subscribe(count(i), try_to_connect=True)
+                threads[i].start()
+            for thread in threads:
+                thread.join(2 * DEADLINE_S)
+            self.assertEqual(failures, [])
+            self.assertEqual([i for i in connected if i < 6], [])
+
+    @contextlib.contextmanager
+    def call_that_outlives_its_connection(self, config):
+        """Gives (an Api whose connection is not that of the call, grants that are all there are, the
+        call, which waits for one of them)."""
+        with Server(config) as server, Api(server) as holder, Api(server) as waiter:
+            grants = holder.lease("ids", count=8).grants
+            told = threading.Event()
+            ready = threading.Event()
+
+            def on_state(state):
+                if state == grpc.ChannelConnectivity.READY:
+                    ready.set()
+                elif ready.is_set():
+                    told.set()
+            waiter.channel.subscribe(on_state, try_to_connect=True)
+            request = lease_service_pb2.LeaseRequest(pool="ids", holder="long")
+            request.max_wait.seconds = DEADLINE_S
+            call = waiter.start("Lease", request)
+            self.assertTrue(told.wait(DEADLINE_S), "the connection was asked to go")
+            yield holder, grants, call
+
+    def test_a_call_under_way_ends_as_if_nothing_were(self):
+        with self.call_that_outlives_its_connection(self.AGE) as (holder, grants, call):
+            self.assertFalse(call.done())
+            holder.give_back("ids", grants[0].ref)
+            self.assertEqual(len(call.result(DEADLINE_S).grants), 1)
+
+    def test_after_the_grace_it_is_cut_off(self):
+        config = self.AGE + "max_connection_age_grace { nanos: 200000000 }"
+        with self.call_that_outlives_its_connection(config) as (_, _, call):
+            self.assertEqual(call.code(), grpc.StatusCode.UNAVAILABLE)
+
+    def test_a_client_is_told_twice(self):
+        """First that it should go, and then which call was the last one."""
+        with Server(self.AGE, H2) as server, Raw(server.address) as raw:
+            raw.send(h2.headers(1))
+            raw.read_until(lambda _: len(raw.goaways()) == 1)
+            raw.send(h2.call(3, path=h2.LIST_POOLS))
+            self.assertTrue(raw.read_until(answered), "it may not have heard of it")
+            raw.read_until(lambda _: len(raw.goaways()) == 2)
+            self.assertEqual(raw.goaways(), [(2**31 - 1, 0, ""), (3, 0, "")])
+            raw.send(h2.call(5, path=h2.LIST_POOLS)
+                     + h2.frame(h2.DATA, h2.END_STREAM, 1, h2.message(b"")))
+            raw.read_to_end()
+            self.assertEqual({at for kind, flags, at, _ in raw.frames()
+                              if kind == h2.HEADERS and flags & h2.END_STREAM}, {1, 3})
+            self.assertEqual(server.metrics().sum("objpool_connections_cut_total"), 1)
+            self.assertEqual(server.metrics().sum("objpool_connections_cut_total",
+                                                  reason="aged"), 1)
 
 
 if __name__ == "__main__":
