@@ -88,7 +88,21 @@ void GrpcCall::OnRequest(bool ok) {
   request_at_ = owner_.now();
   request_ = Flatten(incoming_);
   incoming_.Clear();
+  if (const Status status = Inflate(request_); !status.ok()) {
+    Finish(status);
+    return;
+  }
   std::get<UnaryHandler>(method()->handler)(*this);
+}
+
+// Makes a message that is compressed what it was before.
+Status GrpcCall::Inflate(grpc::Slice& message) {
+  const std::string_view bytes(reinterpret_cast<const char*>(message.begin()), message.size());
+  if (!Inflater::IsGzip(bytes)) return {};
+  ByteBuffer plain;
+  Status status = owner_.inflater().Inflate(bytes, owner_.max_request_bytes(), plain);
+  if (status.ok()) message = grpc::Slice(plain.data(), plain.size());
+  return status;
 }
 
 void GrpcCall::OnStreamRead(bool ok) {
@@ -98,8 +112,13 @@ void GrpcCall::OnStreamRead(bool ok) {
     handler_->OnHalfClose();
     return;
   }
-  const grpc::Slice message = Flatten(incoming_);
+  grpc::Slice message = Flatten(incoming_);
   incoming_.Clear();
+  if (const Status status = Inflate(message); !status.ok()) {
+    Finish(status);
+    handler_->OnGone();
+    return;
+  }
   handler_->OnMessage({reinterpret_cast<const char*>(message.begin()), message.size()});
 }
 

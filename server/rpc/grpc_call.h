@@ -63,6 +63,7 @@ class GrpcCall final : public UnaryCall, public StreamCall {
   void StartRead();
   void OnRequest(bool ok);
   void BeginStream();
+  [[nodiscard]] Status Inflate(grpc::Slice& message);
   void OnStreamRead(bool ok);
   void ReadMore();
   void OnWritten();

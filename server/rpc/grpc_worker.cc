@@ -27,8 +27,10 @@ constexpr BootNs kTickNs = 20'000'000;
 void SetLimits(grpc::ServerBuilder& builder, const EngineOptions& options) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 1);
-  // gRPC inflates a request before it looks how long it is: 255 KB can become 250 MB.
-  builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1);
+  // gRPC inflates a request before it looks how long it is: 255 KB can become 250 MB. So a call
+  // does it by itself.
+  constexpr int kAccepted = 1 << GRPC_COMPRESS_NONE | 1 << GRPC_COMPRESS_GZIP;
+  builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, kAccepted);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 256);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "server/rpc/engine.h"
+#include "server/rpc/inflater.h"
 
 namespace objpool::rpc {
 
@@ -70,6 +71,8 @@ class GrpcWorker {
   [[nodiscard]] const MethodTable& methods() const { return methods_; }
   [[nodiscard]] grpc::AsyncGenericService& service() { return service_; }
   [[nodiscard]] grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+  [[nodiscard]] std::size_t max_request_bytes() const { return options_.max_request_bytes; }
+  [[nodiscard]] Inflater& inflater() { return inflater_; }
   void Register(GrpcCall& call);
   void Unregister(GrpcCall& call);
   // False when there are too many.
@@ -102,6 +105,7 @@ class GrpcWorker {
   // The worker thread's own.
   BootNs now_ = 0;
   BootNs next_tick_ = 0;
+  Inflater inflater_;
   std::size_t loops_ = 0;
   std::size_t idle_loops_ = 0;
   std::size_t streams_ = 0;

@@ -31,6 +31,7 @@ void H2Call::Begin(const RequestHead& head) {
   began_at_ = owner_.now();
   method_index_ = owner_.methods().Find(head.path());
   owner_.stats().at(method_index_).started.Add();
+  gzip_ = head.gzip();
   if (head.timeout()) deadline_at_ = began_at_ + *head.timeout();
   if (const auto refusal = head.Refusal()) return Finish(*refusal);
   if (method() == nullptr) {
@@ -62,7 +63,7 @@ void H2Call::OnBytes(std::string_view bytes) {
 H2Call::Arrived H2Call::CheckMessage() {
   const MessageHead head = ReadMessageHead(in_.view());
   if (!head.whole) return Arrived::kNothing;
-  if (head.compressed) {
+  if (head.compressed && !gzip_) {
     EndByEngine({Code::kInternal, "a compressed message without grpc-encoding", {}});
     return Arrived::kRefused;
   }
@@ -93,9 +94,45 @@ void H2Call::OnRequestEnd() {
          {}});
   }
   if (arrived == Arrived::kRefused) return;
+  if (ReadMessageHead(in_.view()).compressed && !InflateRequest()) return;
   dispatched_ = true;
   request_at_ = owner_.now();
   std::get<UnaryHandler>(method()->handler)(*this);
+}
+
+// Makes the one message that there is what it was before it was compressed.
+bool H2Call::InflateRequest() {
+  ByteBuffer& plain = owner_.inflated();
+  plain.Clear();
+  const Status status = owner_.inflater().Inflate(in_.view().substr(kMessageHeadBytes),
+                                                  owner_.max_request_bytes(), plain);
+  DropInput();
+  if (!status.ok()) {
+    EndByEngine(status);
+    return false;
+  }
+  WriteMessageHead(plain.size(), in_.Extend(kMessageHeadBytes));
+  in_.Append(plain.data(), plain.size());
+  plain.Clear();
+  if (connection_->NoteUnread(in_.size())) return true;
+  EndByEngine({Code::kResourceExhausted, "too much of requests is not handled", {}});
+  return false;
+}
+
+// Gives a stream's handler the first message that there is. False when it was none.
+bool H2Call::HandOver(const MessageHead& head) {
+  const std::string_view message = in_.view().substr(kMessageHeadBytes, head.bytes);
+  if (!head.compressed) {
+    handler_->OnMessage(message);
+    return true;
+  }
+  // The worker's buffer, away from where others would find it.
+  ByteBuffer plain = std::exchange(owner_.inflated(), {});
+  const Status status = owner_.inflater().Inflate(message, owner_.max_request_bytes(), plain);
+  status.ok() ? handler_->OnMessage(plain.view()) : EndByEngine(status);
+  plain.Clear();
+  owner_.inflated() = std::move(plain);
+  return status.ok();
 }
 
 // Hands over as many messages as the handler wants.
@@ -112,10 +149,10 @@ void H2Call::ReadMore() {
       handler_->OnHalfClose();
       return;
     }
-    const std::size_t bytes = ReadMessageHead(in_.view()).bytes;
-    handler_->OnMessage(in_.view().substr(kMessageHeadBytes, bytes));
-    in_.Consume(kMessageHeadBytes + bytes);
-    connection_->NoteRead(kMessageHeadBytes + bytes);
+    const MessageHead head = ReadMessageHead(in_.view());
+    if (!HandOver(head)) return;
+    in_.Consume(kMessageHeadBytes + head.bytes);
+    connection_->NoteRead(kMessageHeadBytes + head.bytes);
   }
   // Long messages leave no memory behind: streams stay.
   if (final_ || in_.empty()) DropInput();

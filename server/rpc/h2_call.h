@@ -13,6 +13,7 @@
 
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/call.h"
+#include "server/rpc/h2_message.h"
 #include "server/rpc/method_table.h"
 
 namespace objpool::rpc {
@@ -68,6 +69,8 @@ class H2Call final : public UnaryCall, public StreamCall {
 
   [[nodiscard]] const Method* method() const;
   [[nodiscard]] Arrived CheckMessage();
+  [[nodiscard]] bool InflateRequest();
+  [[nodiscard]] bool HandOver(const MessageHead& head);
   void ReadMore();
   void Credit();
   void Answer();
@@ -91,6 +94,7 @@ class H2Call final : public UnaryCall, public StreamCall {
   BootNs deadline_at_ = 0;  // 0: none
   BootNs final_at_ = 0;
 
+  bool gzip_ = false;  // its messages may be compressed
   bool open_ = false;
   bool final_ = false;
   bool dispatched_ = false;  // a unary handler has it

@@ -108,6 +108,7 @@ class H2Connection {
   bool useful_ = false;    // what was read last had something in it
   bool noted_over_ = false;
   bool aged_ = false;       // and was asked to go for that
+  bool told_encodings_ = false;  // how requests may be compressed
   bool told_last_ = false;  // which call was the last one
   BootNs began_at_;
   BootNs frame_at_;        // when the last whole frame came

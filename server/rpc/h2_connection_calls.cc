@@ -1,4 +1,6 @@
 // What a connection does for its calls and with what its session reads.
+#include <utility>
+
 #include "server/rpc/h2_call.h"
 #include "server/rpc/h2_connection.h"
 #include "server/rpc/h2_limits.h"
@@ -119,8 +121,9 @@ void H2Connection::OnFrameSent(const nghttp2_frame& frame) {
 void H2Connection::StartAnswer(H2Call& call) {
   if (closed()) return;
   const nghttp2_data_provider provider = DataOf(call);
-  (void)nghttp2_submit_response(session_.get(), call.stream(), AnswerFields().data(),
-                                AnswerFields().size(), &provider);
+  const auto fields = AnswerFields(!std::exchange(told_encodings_, true));
+  (void)nghttp2_submit_response(session_.get(), call.stream(), fields.data(), fields.size(),
+                                &provider);
   MarkDirty();
 }
 

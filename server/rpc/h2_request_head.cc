@@ -2,6 +2,7 @@
 
 #include "server/rpc/h2_limits.h"
 #include "server/rpc/h2_text.h"
+#include "server/rpc/inflater.h"
 
 namespace objpool::rpc {
 namespace {
@@ -59,9 +60,11 @@ std::optional<Status> RequestHead::Refusal() const {
   if (bad_timeout_) {
     return Status{Code::kInvalidArgument, "grpc-timeout must be a number and its unit", {}};
   }
-  if (!encoding_.empty()) {
-    return Status{
-        Code::kUnimplemented, "requests are taken uncompressed only, not by " + encoding_, {}};
+  if (!encoding_.empty() && !gzip()) {
+    return Status{Code::kUnimplemented,
+                  "grpc-encoding must be one of " + std::string(kAcceptedEncodings) + ", got " +
+                      encoding_,
+                  {}};
   }
   return std::nullopt;
 }

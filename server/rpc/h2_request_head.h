@@ -22,6 +22,8 @@ class RequestHead {
   [[nodiscard]] const std::string& path() const { return path_; }
   // How long the client will wait; none where it does not say.
   [[nodiscard]] std::optional<BootNs> timeout() const { return timeout_; }
+  // Its messages may be compressed by gzip.
+  [[nodiscard]] bool gzip() const { return encoding_ == "gzip"; }
   // HTTP's status where this is no gRPC at all; else null.
   [[nodiscard]] const char* HttpRefusal() const;
   // Why no method can take it; none when one can.

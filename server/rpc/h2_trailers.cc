@@ -4,6 +4,7 @@
 
 #include "server/rpc/h2_limits.h"
 #include "server/rpc/h2_text.h"
+#include "server/rpc/inflater.h"
 
 namespace objpool::rpc {
 namespace {
@@ -38,21 +39,19 @@ nghttp2_nv StaticField(std::string_view name, std::string_view value) {
   return Field(name, value, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
 }
 
-const std::array<nghttp2_nv, 2>& AnswerFields() {
-  static const std::array<nghttp2_nv, 2> fields = {StaticField(":status", "200"),
-                                                   StaticField("content-type", "application/grpc")};
-  return fields;
+std::span<const nghttp2_nv> AnswerFields(bool with_encodings) {
+  static const std::array<nghttp2_nv, 3> fields = {
+      StaticField(":status", "200"), StaticField("content-type", "application/grpc"),
+      StaticField("grpc-accept-encoding", kAcceptedEncodings)};
+  return std::span(fields).first(with_encodings ? 3 : 2);
 }
 
 void H2Trailers::Make(const Status& status, bool alone) {
   count_ = 0;
   if (alone) {
-    for (const nghttp2_nv& field : AnswerFields()) Add(field);
+    for (const nghttp2_nv& field : AnswerFields(status.code == Code::kUnimplemented)) Add(field);
   }
   Add(StaticField("grpc-status", kCodeTexts[static_cast<std::size_t>(status.code)]));
-  if (status.code == Code::kUnimplemented && alone) {
-    Add(StaticField("grpc-accept-encoding", "identity"));
-  }
   if (!status.message.empty()) {
     message_.clear();
     AppendPercentEncoded(Shown(status.message), message_);

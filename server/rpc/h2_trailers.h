@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,8 @@ namespace objpool::rpc {
 // A field that libnghttp2 does not copy: both must outlive their sending.
 [[nodiscard]] nghttp2_nv StaticField(std::string_view name, std::string_view value);
 
-// What every answer begins with.
-[[nodiscard]] const std::array<nghttp2_nv, 2>& AnswerFields();
+// What every answer begins with; where asked for, it says too how requests may be compressed.
+[[nodiscard]] std::span<const nghttp2_nv> AnswerFields(bool with_encodings);
 
 // A worker keeps one, so that nothing is allocated for most answers.
 class H2Trailers {

@@ -23,6 +23,7 @@
 #include "server/rpc/h2_protocol.h"
 #include "server/rpc/h2_shared.h"
 #include "server/rpc/h2_trailers.h"
+#include "server/rpc/inflater.h"
 
 namespace objpool::rpc {
 
@@ -70,6 +71,8 @@ class H2Worker {
   [[nodiscard]] uint8_t* input() { return input_.get(); }  // h2_limits::kReadBytes of them
   [[nodiscard]] ByteBuffer& output() { return output_; }
   [[nodiscard]] H2Trailers& trailers() { return trailers_; }
+  [[nodiscard]] Inflater& inflater() { return inflater_; }
+  [[nodiscard]] ByteBuffer& inflated() { return inflated_; }  // empty between calls
   // What all its calls hold of requests and of answers.
   [[nodiscard]] std::size_t& unread() { return unread_; }
   [[nodiscard]] std::size_t& unsent() { return unsent_; }
@@ -118,6 +121,8 @@ class H2Worker {
   const std::unique_ptr<uint8_t[]> input_;
   ByteBuffer output_;
   H2Trailers trailers_;
+  Inflater inflater_;
+  ByteBuffer inflated_;
   BootNs now_ = 0;
   BootNs next_tick_ = 0;
   bool again_ = false;  // handlers may have left work for the hook

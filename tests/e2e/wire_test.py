@@ -4,6 +4,7 @@ Everything that one of the usual clients can send is in the other tests, which r
 """
 
 import contextlib
+import gzip
 import signal
 import unittest
 
@@ -15,6 +16,19 @@ CONFIG = 'pools { name: "ids" ids { count: 8 } }'
 LEASE_IDS = lease_service_pb2.LeaseRequest(pool="ids").SerializeToString()
 WAIT = lease_service_pb2.LeaseRequest(pool="ids", count=8)
 WAIT.max_wait.seconds = 3600
+
+
+MOST = 256 * 1024  # bytes of a request
+GZIPPED = h2.headers(1, h2.call_headers(grpc_encoding="gzip"))
+
+
+def flagged(data):
+    """A message that says that it is compressed."""
+    return b"\1" + len(data).to_bytes(4, "big") + data
+
+
+def compressed(request):
+    return flagged(gzip.compress(request))
 
 
 def ended(stream=1):
@@ -163,6 +177,14 @@ class WireTest(unittest.TestCase):
                 (h2.headers(1, h2.call_headers(grpc_encoding="snappy")) + body, "UNIMPLEMENTED"),
                 (h2.headers(1, h2.call_headers("/a/b")) + body, "UNIMPLEMENTED"),
                 (h2.headers(1) + last(b"\1\0\0\0\0"), "INTERNAL"),
+                (GZIPPED + last(b"\1\0\0\0\0"), "INTERNAL"),
+                (GZIPPED + last(compressed(LEASE_IDS)[:-1]), "INVALID_ARGUMENT"),
+                (GZIPPED + last(flagged(b"no gzip")), "INTERNAL"),
+                (GZIPPED + last(flagged(gzip.compress(LEASE_IDS)[:-1])), "INTERNAL"),
+                (GZIPPED + last(flagged(gzip.compress(LEASE_IDS) + b"x")), "INTERNAL"),
+                (GZIPPED + last(compressed(bytes(MOST + 1))), "RESOURCE_EXHAUSTED"),
+                (h2.headers(1, h2.call_headers(h2.SESSION, grpc_encoding="gzip"))
+                 + last(compressed(bytes(MOST + 1))), "RESOURCE_EXHAUSTED"),
                 (h2.headers(1) + last(b""), "INVALID_ARGUMENT"),
                 (h2.headers(1) + last(b"\0\0\0"), "INVALID_ARGUMENT"),
                 (h2.headers(1) + last(h2.message(b"x") * 2), "INVALID_ARGUMENT"),
@@ -173,6 +195,20 @@ class WireTest(unittest.TestCase):
             with self.subTest(data=data):
                 self.before = self.server.metrics()
                 self.assert_ends(data, code)
+
+    def test_a_request_may_be_compressed_where_it_says_so(self):
+        for data in (compressed(LEASE_IDS), h2.message(LEASE_IDS)):
+            with Raw(self.server.address) as raw:
+                self.lease_frames(raw, GZIPPED, h2.frame(h2.DATA, h2.END_STREAM, 1, data))
+
+    def test_the_encodings_that_are_taken_are_told_once(self):
+        with Raw(self.server.address) as raw:
+            for stream in (1, 3):
+                raw.send(h2.call(stream, path=h2.LIST_POOLS))
+                self.assertTrue(raw.read_until(ended(stream)))
+            lengths = [len(payload) for kind, flags, _, payload in raw.frames()
+                       if kind == h2.HEADERS and not flags & h2.END_STREAM]
+            self.assertGreater(lengths[0], lengths[1] + 20)
 
     def test_a_ping_is_answered(self):
         with Raw(self.server.address) as raw:

@@ -1,18 +1,23 @@
 // The parts of engine h2 that need no socket.
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/h2_flood_guard.h"
+#include "server/rpc/h2_goaway.h"
 #include "server/rpc/h2_limits.h"
 #include "server/rpc/h2_message.h"
 #include "server/rpc/h2_request_head.h"
 #include "server/rpc/h2_text.h"
 #include "server/rpc/h2_trailers.h"
+#include "server/rpc/inflater.h"
+#include "server/rpc/peer_seats.h"
 
 namespace objpool::rpc {
 namespace {
@@ -138,8 +143,13 @@ TEST(RequestHead, SaysWhyNoMethodCanTakeIt) {
   RequestHead encoding = Head();
   EXPECT_TRUE(encoding.Add("grpc-encoding", "identity"));
   EXPECT_FALSE(encoding.Refusal().has_value());
+  EXPECT_FALSE(encoding.gzip());
   EXPECT_TRUE(encoding.Add("grpc-encoding", "gzip"));
+  EXPECT_FALSE(encoding.Refusal().has_value());
+  EXPECT_TRUE(encoding.gzip());
+  EXPECT_TRUE(encoding.Add("grpc-encoding", "deflate"));
   EXPECT_EQ(encoding.Refusal()->code, Code::kUnimplemented);
+  EXPECT_EQ(encoding.Refusal()->message, "grpc-encoding must be one of identity,gzip, got deflate");
 }
 
 TEST(RequestHead, MayHaveSoManyBytesAndNoMore) {
@@ -185,7 +195,7 @@ TEST(H2Trailers, SayTheStatusAndWhatGoesWithIt) {
                    "grpc-retry-pushback-ms: 250"}));
   trailers.Make({Code::kUnimplemented, "", {}}, true);
   EXPECT_EQ(Fields(trailers), (Lines{":status: 200", "content-type: application/grpc",
-                                     "grpc-status: 12", "grpc-accept-encoding: identity"}));
+                                     "grpc-accept-encoding: identity,gzip", "grpc-status: 12"}));
 }
 
 TEST(H2Trailers, AreNotLongerThanClientsTake) {
@@ -236,6 +246,89 @@ TEST(FloodGuard, PaysForAnswersThatAreSent) {
     ASSERT_TRUE(guard.Spend(FloodKind::kWindowUpdate, 1)) << i;
     ASSERT_TRUE(guard.Spend(FloodKind::kWindowUpdate, 1)) << i;
   }
+}
+
+std::string Gzip(std::string_view text) {
+  z_stream stream{};
+  EXPECT_EQ(
+      deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY),
+      Z_OK);
+  std::string out(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  out.resize(stream.total_out);
+  (void)deflateEnd(&stream);
+  return out;
+}
+
+TEST(Inflater, GivesBackWhatWasCompressed) {
+  Inflater inflater;
+  for (const std::size_t bytes : {0, 1, 100, 16'383, 16'384, 16'385, 32'768, 100'000}) {
+    std::string text;
+    for (std::size_t i = 0; i < bytes; ++i) text += static_cast<char>((i * i) >> 3);
+    const std::string gzip = Gzip(text);
+    EXPECT_TRUE(Inflater::IsGzip(gzip));
+    ByteBuffer plain;
+    plain.Append("before", 6);
+    EXPECT_TRUE(inflater.Inflate(gzip, bytes, plain).ok()) << bytes;
+    EXPECT_EQ(plain.view(), "before" + text);
+    if (bytes == 0) continue;
+    ByteBuffer longer;
+    EXPECT_EQ(inflater.Inflate(gzip, bytes - 1, longer).code, Code::kResourceExhausted) << bytes;
+  }
+}
+
+TEST(Inflater, StopsAtTheLimitWhateverIsBehindIt) {
+  const std::string bomb = Gzip(std::string(100'000'000, 'x'));
+  EXPECT_LT(bomb.size(), 200'000u);
+  Inflater inflater;
+  ByteBuffer plain;
+  EXPECT_EQ(inflater.Inflate(bomb, 1'000'000, plain).code, Code::kResourceExhausted);
+  EXPECT_LE(plain.size(), 1'000'000u);
+}
+
+TEST(Inflater, TakesNothingThatIsNotWhole) {
+  const std::string gzip = Gzip(std::string(1000, 'x') + "y");
+  Inflater inflater;
+  ByteBuffer plain;
+  for (std::size_t bytes = 0; bytes < gzip.size(); ++bytes) {
+    EXPECT_EQ(inflater.Inflate(gzip.substr(0, bytes), 10'000, plain).code, Code::kInternal);
+  }
+  EXPECT_EQ(inflater.Inflate(gzip + "z", 10'000, plain).code, Code::kInternal) << "more behind it";
+  EXPECT_EQ(inflater.Inflate(gzip + gzip, 10'000, plain).code, Code::kInternal);
+  std::string wrong = gzip;
+  wrong[gzip.size() - 6] = static_cast<char>(wrong[gzip.size() - 6] + 1);  // of the checksum
+  EXPECT_EQ(inflater.Inflate(wrong, 10'000, plain).code, Code::kInternal);
+  EXPECT_EQ(inflater.Inflate("plain text", 10'000, plain).code, Code::kInternal);
+  plain.Clear();
+  EXPECT_TRUE(inflater.Inflate(gzip, 10'000, plain).ok()) << "after all of that";
+}
+
+TEST(PeerSeats, AreSoManyForEachAndComeBack) {
+  PeerSeats seats(2);
+  auto first = seats.Take("a");
+  auto second = seats.Take("a");
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(seats.Take("a"));
+  EXPECT_TRUE(seats.Take("b"));
+  PeerSeats::Seat moved = *std::move(first);
+  EXPECT_FALSE(seats.Take("a")) << "moved is not given back";
+  moved = {};
+  auto third = seats.Take("a");
+  EXPECT_TRUE(third);
+  EXPECT_FALSE(seats.Take("a"));
+}
+
+TEST(H2GoAway, SaysTheLastStreamTheErrorAndWhy) {
+  const H2GoAway goaway(0x01020304, 11, "calm");
+  EXPECT_EQ(std::string(goaway.data(), goaway.data() + goaway.size()),
+            std::string("\0\0\x0c\x07\0\0\0\0\0\1\2\3\4\0\0\0\x0b"
+                        "calm",
+                        21));
+  EXPECT_EQ(H2GoAway(0, 0, std::string(1000, 'x')).size(), 17 + H2GoAway::kMaxTextBytes);
 }
 
 TEST(ByteBuffer, GivesBackWhatWasAppendedInOrder) {
