@@ -141,8 +141,9 @@ bool Server::StartEngine(std::string& why) {
   health_service_->AddTo(methods_, workers);
   if (config_.reflection) reflection_service_.AddTo(methods_);
   rpc::EngineOptions options;
-  options.host = config_.listen.host;
-  options.port = config_.listen.port;
+  options.host = config_.listen ? config_.listen->host : "";
+  options.port = config_.listen ? config_.listen->port : uint16_t{0};
+  options.unix_path = config_.listen_unix;
   options.worker_cpus = plan_.cpus;
   options.max_connections_per_peer = config_.max_connections_per_peer;
   options.steer_by_cpu = config_.steer_by_cpu;
@@ -252,8 +253,10 @@ std::vector<uint64_t> Server::WorkerTurns() const {
 std::vector<std::string> Server::Describe() const {
   const uint32_t workers = engine_->workers();
   std::vector<std::string> lines;
+  const bool both = config_.listen && !config_.listen_unix.empty();
   lines.push_back("serving " + Plural(pools_->pools().size(), "pool") + " on " +
-                  engine_->address() + " with " + Plural(workers, "worker"));
+                  engine_->address() + (both ? " and unix:" + config_.listen_unix : "") + " with " +
+                  Plural(workers, "worker"));
   if (metrics_ != nullptr)
     lines.push_back("metrics at http://" + metrics_->address() + "/metrics, and a live page at /");
   if (state_ == nullptr) {

@@ -117,7 +117,7 @@ class CommandLine {
   void AddSharedOptions() {
     app_.add_option("--server", target_.server, "Where the server listens")
         ->envname("OBJPOOL_SERVER")
-        ->type_name("HOST[:PORT]")
+        ->type_name("HOST[:PORT]|unix:PATH")
         ->capture_default_str()
         ->check(CheckAddress, "", "");
     AddDuration(

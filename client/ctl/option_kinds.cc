@@ -61,7 +61,7 @@ std::string CheckRequestId(const std::string& text) {
 
 std::string CheckAddress(const std::string& text) {
   if (text.empty() || text.size() > 256 || !IsUtf8(text) || Printable(text) != text) {
-    return "must be HOST:PORT, 1 to 256 bytes; got " + Printable(text, 80);
+    return "must be HOST:PORT or unix:PATH, 1 to 256 bytes; got " + Printable(text, 80);
   }
   // gRPC would take a larger port modulo 2^16.
   const std::string port = text.substr(text.rfind(':') + 1);

@@ -5,10 +5,12 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 namespace objpool::load {
 namespace {
@@ -30,9 +32,33 @@ int ConnectedSocket(const addrinfo& to) {
   return -1;
 }
 
+// The same, to the file of a Unix socket.
+int ConnectedUnixSocket(std::string_view path) {
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(to.sun_path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  path.copy(to.sun_path, path.size());
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) return fd;
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  return -1;
+}
+
 }  // namespace
 
 std::unique_ptr<ByteSocket> ByteSocket::Connect(const std::string& address, std::string& why) {
+  constexpr std::string_view kUnix = "unix:";
+  if (address.starts_with(kUnix)) {
+    const int unix_fd = ConnectedUnixSocket(std::string_view(address).substr(kUnix.size()));
+    if (unix_fd >= 0) return std::unique_ptr<ByteSocket>(new ByteSocket(unix_fd));
+    why = address + ": " + std::strerror(errno);
+    return nullptr;
+  }
   const std::size_t colon = address.rfind(':');
   if (colon == std::string::npos) {
     why = "not HOST:PORT: " + address;

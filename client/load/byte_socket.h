@@ -13,7 +13,7 @@ namespace objpool::load {
 
 class ByteSocket {
  public:
-  // "HOST:PORT", or "[HOST]:PORT". Null, with `why`, when nobody listens there.
+  // "HOST:PORT", "[HOST]:PORT" or "unix:PATH". Null, with `why`, when nobody listens there.
   [[nodiscard]] static std::unique_ptr<ByteSocket> Connect(const std::string& address,
                                                            std::string& why);
   ~ByteSocket();

@@ -23,13 +23,18 @@ constexpr uint32_t kHttpOk = 200;
 constexpr int kGreetMs = 10'000;
 constexpr uint32_t kFree = UINT32_MAX;
 
+// A path is no authority of HTTP's.
+std::string AuthorityOf(const std::string& address) {
+  return address.starts_with("unix:") ? "localhost" : address;
+}
+
 }  // namespace
 
 FrameConnection::FrameConnection(std::unique_ptr<ByteSocket> socket, const std::string& address,
                                  const std::vector<std::string>& paths, uint32_t calls,
                                  Listener& listener)
     : socket_(std::move(socket)),
-      requests_(address, paths),
+      requests_(AuthorityOf(address), paths),
       listener_(listener),
       places_(calls),
       spots_(std::bit_ceil(std::size_t{calls} * 4), kFree),

@@ -33,6 +33,42 @@ Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback, bool a
   return *std::move(endpoint);
 }
 
+constexpr std::size_t kMaxUnixPathBytes = 107;  // the system's bound
+
+// "HOST:PORT", "unix:PATH", or both with a comma between.
+void CheckListen(const std::string& text, bool allow_beyond_host, Config& config,
+                 ConfigErrors& errors) {
+  if (text.empty()) return;
+  const Endpoint fallback = *config.listen;
+  config.listen.reset();
+  std::string_view rest = text;
+  while (true) {
+    const std::string one(rest.substr(0, rest.find(',')));
+    const bool is_unix = one.starts_with(kUnixPrefix);
+    if (is_unix ? !config.listen_unix.empty() : config.listen.has_value()) {
+      errors.AddLimit("listen", "one HOST:PORT and one unix:PATH at the most", Quoted(text));
+      return;
+    }
+    if (is_unix) {
+      config.listen_unix = one.substr(kUnixPrefix.size());
+      // "unix:///run/a" is what others say for "unix:/run/a".
+      if (config.listen_unix.starts_with("///")) config.listen_unix.erase(0, 2);
+      const std::size_t bytes = config.listen_unix.size();
+      if (bytes == 0 || bytes > kMaxUnixPathBytes ||
+          config.listen_unix.find('\0') != std::string::npos) {
+        errors.AddLimit("listen",
+                        "unix: and a path of 1 .. " + std::to_string(kMaxUnixPathBytes) + " bytes",
+                        Quoted(one));
+      }
+    } else {
+      config.listen =
+          CheckEndpoint(one.empty() ? ":" : one, fallback, allow_beyond_host, "listen", errors);
+    }
+    if (rest.find(',') == std::string_view::npos) return;
+    rest.remove_prefix(one.size() + 1);
+  }
+}
+
 void CheckPath(const std::string& path, std::string_view key, ConfigErrors& errors) {
   if (path.find('\0') == std::string::npos) return;
   errors.AddLimit(key, "a path without NUL bytes", Quoted(path));
@@ -79,16 +115,16 @@ std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, Confi
   Config config;
   const bool beyond_host = message.insecure_allow_plaintext();
   config.insecure_allow_plaintext = beyond_host;
-  config.listen = CheckEndpoint(message.listen(), config.listen, beyond_host, "listen", errors);
+  CheckListen(message.listen(), beyond_host, config, errors);
   if (message.metrics_listen() == "off") {
     config.metrics_listen.reset();
   } else {
     config.metrics_listen = CheckEndpoint(message.metrics_listen(), *config.metrics_listen,
                                           beyond_host, "metrics_listen", errors);
   }
-  if (config.metrics_listen == config.listen && config.listen.port != 0) {
+  if (config.listen && config.metrics_listen == config.listen && config.listen->port != 0) {
     errors.AddLimit("metrics_listen", "another address than listen",
-                    Quoted(FormatEndpoint(config.listen)) + " too");
+                    Quoted(FormatEndpoint(*config.listen)) + " too");
   }
   config.ready_file = message.ready_file();
   CheckPath(config.ready_file, "ready_file", errors);

@@ -70,7 +70,9 @@ struct PoolSpec {
 enum class EngineKind : uint8_t { kGrpc, kH2 };
 
 struct Config {
-  Endpoint listen{"127.0.0.1", 7420};
+  // One of the two at least.
+  std::optional<Endpoint> listen = Endpoint{"127.0.0.1", 7420};
+  std::string listen_unix;  // the path of a Unix socket; empty: none
   std::optional<Endpoint> metrics_listen = Endpoint{"127.0.0.1", 9742};  // none: not served
   std::string ready_file;                                                // empty: not written
   bool insecure_allow_plaintext = false;

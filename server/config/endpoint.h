@@ -10,6 +10,9 @@
 
 namespace objpool::server {
 
+// A Unix socket's file is told by "unix:" before its path.
+inline constexpr std::string_view kUnixPrefix = "unix:";
+
 struct Endpoint {
   std::string host;  // without brackets
   uint16_t port = 0;

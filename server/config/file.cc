@@ -167,7 +167,11 @@ std::string PrintPool(const PoolSpec& pool) {
 
 std::string PrintConfig(const Config& config) {
   config::v1::ServerConfig message;
-  message.set_listen(FormatEndpoint(config.listen));
+  std::string listen = config.listen ? FormatEndpoint(*config.listen) : "";
+  if (!config.listen_unix.empty()) {
+    listen += (config.listen ? "," : "") + std::string(kUnixPrefix) + config.listen_unix;
+  }
+  message.set_listen(listen);
   message.set_metrics_listen(config.metrics_listen ? FormatEndpoint(*config.metrics_listen)
                                                    : "off");
   message.set_ready_file(config.ready_file);

@@ -45,7 +45,10 @@ void Define(CLI::App& app, Flags& flags) {
   app.add_option("--config", flags.config,
                  "Configuration: text format, or JSON where the name ends in .json")
       ->type_name("FILE");
-  app.add_option("--listen", overrides.listen, "Where gRPC is served; port 0 takes a free one")
+  app.add_option(
+         "--listen", overrides.listen,
+         "Where gRPC is served; port 0 takes a free one. A Unix socket, unix:PATH, may come "
+         "after a comma, or stand alone")
       ->type_name("HOST:PORT");
   app.add_option("--metrics_listen", overrides.metrics_listen,
                  "Where Prometheus metrics are served; \"off\" serves none")

@@ -19,8 +19,9 @@
 namespace objpool::rpc {
 
 struct EngineOptions {
-  std::string host = "127.0.0.1";  // an address, without brackets
+  std::string host = "127.0.0.1";  // an address, without brackets; empty: no TCP
   uint16_t port = 0;               // 0: any that is free
+  std::string unix_path;           // of a Unix socket to listen on too; empty: none
   // The CPU of each worker, by the operating system's number; empty: the worker is not pinned.
   std::vector<std::optional<uint32_t>> worker_cpus;
   // Requests longer than this are refused with RESOURCE_EXHAUSTED.
@@ -54,7 +55,7 @@ class Engine {
   // What carries the calls: "grpc", and the version of that: "1.51.1".
   [[nodiscard]] virtual std::string name() const = 0;
   [[nodiscard]] virtual std::string version() const = 0;
-  // Where it listens: "127.0.0.1:7420".
+  // Where it listens: "127.0.0.1:7420"; without TCP, "unix:/run/objpoold.sock".
   [[nodiscard]] virtual std::string address() const = 0;
   [[nodiscard]] virtual uint32_t workers() const = 0;
   [[nodiscard]] virtual const WorkerStats& stats(uint32_t worker) const = 0;

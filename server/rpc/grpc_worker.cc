@@ -5,6 +5,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include <coroutine>
 #include <exception>
@@ -90,19 +91,31 @@ bool GrpcWorker::Prepare(std::string& why) {
   return start_error_.empty();
 }
 
-uint16_t GrpcWorker::Listen(const std::string& host, uint16_t port, std::string& why) {
+bool GrpcWorker::Listen(uint16_t& port, UnixSocketFile* file, std::string& why) {
+  grpc::ServerBuilder builder;
+  SetLimits(builder, options_);
+  const std::string& host = options_.host;
   const std::string name = host.find(':') == std::string::npos ? host : "[" + host + "]";
   const std::string address = name + ":" + std::to_string(port);
   int bound = 0;
-  grpc::ServerBuilder builder;
-  SetLimits(builder, options_);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
+  int bound_unix = 0;
+  const auto credentials = grpc::InsecureServerCredentials();
+  if (!host.empty()) builder.AddListeningPort(address, credentials, &bound);
+  if (file != nullptr) builder.AddListeningPort("unix:" + file->path(), credentials, &bound_unix);
   builder.RegisterAsyncGenericService(&service_);
   queue_ = builder.AddCompletionQueue();
+  // The file that gRPC makes is to have at no time more than its mode. No other thread makes files
+  // yet.
+  constexpr mode_t kAll = 0777;
+  const mode_t before = file != nullptr ? umask(kAll & ~UnixSocketFile::kMode) : 0;
   server_ = builder.BuildAndStart();
-  if (server_ != nullptr && bound > 0) return static_cast<uint16_t>(bound);
-  why = "cannot listen on " + address;
-  return 0;
+  if (file != nullptr) (void)umask(before);
+  if (server_ == nullptr || (!host.empty() && bound <= 0)) {
+    why = "cannot listen on " + (host.empty() ? "unix:" + options_.unix_path : address);
+    return false;
+  }
+  if (!host.empty()) port = static_cast<uint16_t>(bound);
+  return file == nullptr || file->Adopt(why);
 }
 
 void GrpcWorker::Serve() {

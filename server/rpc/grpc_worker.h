@@ -23,6 +23,7 @@
 
 #include "server/rpc/engine.h"
 #include "server/rpc/inflater.h"
+#include "server/rpc/unix_socket_file.h"
 
 namespace objpool::rpc {
 
@@ -52,7 +53,7 @@ class GrpcWorker {
 
   // See worker_engine.h. In this order, all by one thread.
   [[nodiscard]] bool Prepare(std::string& why);
-  [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
+  [[nodiscard]] bool Listen(uint16_t& port, UnixSocketFile* file, std::string& why);
   void Serve();
   // BeginStop tells streams to end.
   void BeginStop() { stopping_.store(true, std::memory_order_relaxed); }

@@ -85,8 +85,20 @@ uint16_t H2Listener::Listen(const std::string& host, uint16_t port, std::string&
     why = what + std::strerror(error);
     return 0;
   }
-  spare_ = OpenSpare();
+  KeepSpare();
   return port;
+}
+
+bool H2Listener::ListenUnix(UnixSocketFile& file, std::string& why) {
+  unix_ = file.Listen(why);
+  if (unix_ < 0) return false;
+  sockets_.push_back(unix_);
+  KeepSpare();
+  return true;
+}
+
+void H2Listener::KeepSpare() {
+  if (spare_ < 0) spare_ = OpenSpare();
 }
 
 bool H2Listener::SteerByCpu(std::span<const std::optional<uint32_t>> cpus, std::string& why) {
@@ -119,7 +131,7 @@ int H2Listener::Accept(int socket, std::mutex& accepting) {
   const int fd = accept4(socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     const int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (!IsUnix(socket)) (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return fd;
   }
   if (!IsShort(errno)) return kNone;
@@ -146,6 +158,12 @@ std::string PeerOf(int socket) {
   socklen_t bytes = sizeof(address);
   if (getpeername(socket, reinterpret_cast<sockaddr*>(&address), &bytes) != 0) return "unknown";
   std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_UNIX) {
+    ucred who{};
+    socklen_t size = sizeof(who);
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return "unix";
+    return "uid:" + std::to_string(who.uid);
+  }
   if (address.ss_family == AF_INET) {
     const auto& v4 = *reinterpret_cast<const sockaddr_in*>(&address);
     (void)inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "server/rpc/unix_socket_file.h"
+
 namespace objpool::rpc {
 
 class H2Listener {
@@ -23,9 +25,12 @@ class H2Listener {
   // be had.
   [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
   [[nodiscard]] const std::vector<int>& sockets() const { return sockets_; }
-  // From now on the kernel gives a connection to the listener, of those on this port in the order in
-  // which they listened, whose CPU saw it come; and to any where it is none of these. False, with
-  // `why`, when it cannot.
+  // Likewise, on that file.
+  [[nodiscard]] bool ListenUnix(UnixSocketFile& file, std::string& why);
+  [[nodiscard]] bool IsUnix(int socket) const { return socket == unix_; }
+  // From now on the kernel gives a connection to the listener, of those on this port in the order
+  // in which they listened, whose CPU saw it come; and to any where it is none of these. False,
+  // with `why`, when it cannot.
   [[nodiscard]] bool SteerByCpu(std::span<const std::optional<uint32_t>> cpus, std::string& why);
   // A new connection, not blocking; kNone when there is none. Where the system has no descriptor
   // for one: kRefused, and it is closed; kStarved when not even that could be done. Whoever else
@@ -37,11 +42,15 @@ class H2Listener {
   void Close();
 
  private:
+  void KeepSpare();
+
   std::vector<int> sockets_;
+  int unix_ = -1;  // one of these
   int spare_ = -1;
 };
 
-// Who is at the other end, as rpc::PeerHost says it.
+// Who is at the other end, as rpc::PeerHost says it; of a Unix socket, the user by its number:
+// "uid:1000".
 [[nodiscard]] std::string PeerOf(int socket);
 
 }  // namespace objpool::rpc

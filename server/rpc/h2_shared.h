@@ -2,12 +2,16 @@
 // goes, never by a call.
 #pragma once
 
+#include <cstddef>
 #include <mutex>
+#include <vector>
 
 #include "server/rpc/engine.h"
 #include "server/rpc/peer_seats.h"
 
 namespace objpool::rpc {
+
+class H2Worker;
 
 struct H2Shared {
   explicit H2Shared(const EngineOptions& options) : seats(options.max_connections_per_peer) {}
@@ -16,6 +20,8 @@ struct H2Shared {
   // that away for a moment, and no other worker is to have it.
   std::mutex accepting;
   PeerSeats seats;
+  // By their index; complete before the first of them serves.
+  std::vector<H2Worker*> workers;
 };
 
 }  // namespace objpool::rpc

@@ -32,6 +32,8 @@ constexpr int kStarvedMs = 5;
 constexpr BootNs kStarvedNs = kStarvedMs * h2_limits::kMs;
 // Connections taken in one turn, so that those there are do not wait for a crowd at the door.
 constexpr int kAcceptsPerTurn = 16;
+// Connections that wait for their worker.
+constexpr std::size_t kMaxGiven = 256;
 // Calls that are kept for later ones.
 constexpr std::size_t kMaxFreeCalls = 1024;
 
@@ -57,10 +59,13 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
           static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
       stats_(methods.methods().size()),
       events_(std::make_unique<Events>()),
-      random_(static_cast<uint32_t>(BootNow()) + index),
-      input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)) {}
+      input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)),
+      random_(static_cast<uint32_t>(BootNow()) + index) {
+  shared_.workers.push_back(this);
+}
 
 H2Worker::~H2Worker() {
+  for (const int fd : given_) close(fd);
   if (wake_ >= 0) close(wake_);
   if (epoll_ >= 0) close(epoll_);
 }
@@ -87,12 +92,17 @@ bool H2Worker::Prepare(std::string& why) {
   return start_error_.empty();
 }
 
-uint16_t H2Worker::Listen(const std::string& host, uint16_t port, std::string& why) {
-  const uint16_t taken = listener_.Listen(host, port, why);
-  // When all listen.
-  const bool last = index_ + 1 == options_.worker_cpus.size();
-  if (taken == 0 || !last || !options_.steer_by_cpu) return taken;
-  return listener_.SteerByCpu(options_.worker_cpus, why) ? taken : uint16_t{0};
+bool H2Worker::Listen(uint16_t& port, UnixSocketFile* file, std::string& why) {
+  if (!options_.host.empty()) {
+    port = listener_.Listen(options_.host, port, why);
+    if (port == 0) return false;
+    // When all listen.
+    const bool last = index_ + 1 == options_.worker_cpus.size();
+    if (last && options_.steer_by_cpu && !listener_.SteerByCpu(options_.worker_cpus, why)) {
+      return false;
+    }
+  }
+  return file == nullptr || listener_.ListenUnix(*file, why);
 }
 
 void H2Worker::Serve() {
@@ -193,6 +203,7 @@ void H2Worker::HandleEvents() {
       uint64_t count = 0;
       (void)!read(wake_, &count, sizeof(count));
       wake_pending_.store(false, std::memory_order_release);
+      TakeGiven();
     } else if ((event.data.u64 & kListenerEvent) == 0) {
       static_cast<H2Connection*>(event.data.ptr)->OnEvents(event.events);
     }
@@ -210,8 +221,33 @@ void H2Worker::TakeConnections(int socket) {
     if (fd == H2Listener::kRefused) stats_.connections.Note(Cut::kStarved);
     if (fd == H2Listener::kStarved) WatchListener(false);
     if (fd < 0) return;
-    Take(fd);
+    if (listener_.IsUnix(socket)) {
+      // In turn: the kernel does not deal them out.
+      H2Worker& taker = *shared_.workers[dealt_++ % shared_.workers.size()];
+      if (!taker.Give(fd)) Refuse(fd, Cut::kCrowded);
+    } else {
+      Take(fd);
+    }
   }
+}
+
+bool H2Worker::Give(int fd) {
+  {
+    const std::scoped_lock lock(given_lock_);
+    if (given_.size() >= kMaxGiven) return false;
+    given_.push_back(fd);
+  }
+  Wake();
+  return true;
+}
+
+void H2Worker::TakeGiven() {
+  std::vector<int> given;
+  {
+    const std::scoped_lock lock(given_lock_);
+    given.swap(given_);
+  }
+  for (const int fd : given) leaving_ ? (void)close(fd) : Take(fd);
 }
 
 void H2Worker::Take(int fd) {
@@ -236,7 +272,7 @@ void H2Worker::Refuse(int fd, Cut why) {
 BootNs H2Worker::AgeLimit() {
   const auto age = std::chrono::nanoseconds(options_.max_connection_age);
   if (age.count() == 0) return std::numeric_limits<BootNs>::max();
-  const std::uniform_real_distribution<double> about(0.9, 1.1);
+  std::uniform_real_distribution<double> about(0.9, 1.1);
   return now_ + static_cast<BootNs>(static_cast<double>(age.count()) * about(random_));
 }
 
@@ -276,6 +312,8 @@ void H2Worker::EndTurn() {
   if (free_calls_.size() > kMaxFreeCalls) free_calls_.resize(kMaxFreeCalls);
   stats_.calls_under_way.store(calls_.size(), std::memory_order_relaxed);
   stats_.connections.open.store(connections_.size(), std::memory_order_relaxed);
+  stats_.connections.unread_bytes.store(unread_, std::memory_order_relaxed);
+  stats_.connections.unsent_bytes.store(unsent_, std::memory_order_relaxed);
 }
 
 H2Call* H2Worker::NewCall(H2Connection& connection, int32_t stream) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <latch>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -44,7 +45,7 @@ class H2Worker {
 
   // See worker_engine.h.
   [[nodiscard]] bool Prepare(std::string& why);
-  [[nodiscard]] uint16_t Listen(const std::string& host, uint16_t port, std::string& why);
+  [[nodiscard]] bool Listen(uint16_t& port, UnixSocketFile* file, std::string& why);
   void Serve();
   void BeginStop();
   void Stop(std::chrono::system_clock::time_point deadline);
@@ -62,7 +63,7 @@ class H2Worker {
   // When a connection that begins now is as old as it may be.
   [[nodiscard]] BootNs AgeLimit();
   [[nodiscard]] BootNs age_grace_ns() const {
-    return std::chrono::nanoseconds(options_.max_connection_age_grace).count();
+    return static_cast<BootNs>(std::chrono::nanoseconds(options_.max_connection_age_grace).count());
   }
   [[nodiscard]] std::size_t max_request_bytes() const { return options_.max_request_bytes; }
   [[nodiscard]] const MethodTable& methods() const { return methods_; }
@@ -94,6 +95,8 @@ class H2Worker {
   void WaitForEvents(bool at_once);
   void HandleEvents();
   void TakeConnections(int socket);
+  [[nodiscard]] bool Give(int fd);  // any thread; false when too many wait
+  void TakeGiven();
   void Take(int fd);
   void Refuse(int fd, Cut why);
   void Tick();
@@ -115,6 +118,9 @@ class H2Worker {
   int epoll_ = -1;
   int wake_ = -1;  // an eventfd
 
+  std::mutex given_lock_;
+  std::vector<int> given_;  // connections from the worker that has the Unix socket
+
   // The worker thread's own.
   struct Events;
   std::unique_ptr<Events> events_;
@@ -129,6 +135,7 @@ class H2Worker {
   bool deaf_ = false;   // the listener is not watched before listen_at_
   BootNs listen_at_ = 0;
   bool leaving_ = false;
+  std::size_t dealt_ = 0;  // connections of the Unix socket
   BootNs quiet_since_ = 0;
   std::minstd_rand random_;  // for what need only differ
   std::size_t unread_ = 0;

@@ -17,25 +17,6 @@ namespace {
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
-constexpr int kTaken = -1;
-constexpr int kNoSuchSockets = -2;  // nothing can be claimed here
-
-// Takes the abstract Unix name of an address, which is one for each network namespace, as ports
-// are, and goes with the process.
-int TakeName(const std::string& name) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::size_t length = std::min(name.size(), sizeof(address.sun_path) - 1);
-  std::memcpy(address.sun_path + 1, name.data(), length);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return kNoSuchSockets;
-  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), bytes) == 0) return fd;
-  const int error = errno;
-  close(fd);
-  return error == EADDRINUSE ? kTaken : kNoSuchSockets;
-}
-
 // Whether the port can be bound without sharing; else errno says why not.
 bool CanBind(const addrinfo& at) {
   const int fd = socket(at.ai_family, at.ai_socktype | SOCK_CLOEXEC, at.ai_protocol);
@@ -59,9 +40,23 @@ std::string NameOf(const addrinfo& at) {
 
 }  // namespace
 
+int TakeAbstractName(const std::string& name) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::size_t length = std::min(name.size(), sizeof(address.sun_path) - 1);
+  std::memcpy(address.sun_path + 1, name.data(), length);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return kNoSuchSockets;
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), bytes) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  return error == EADDRINUSE ? kNameTaken : kNoSuchSockets;
+}
+
 std::optional<PortClaim> PortClaim::Take(const std::string& host, uint16_t port, std::string& why) {
   PortClaim claim;
-  if (port == 0) return claim;
+  if (port == 0 || host.empty()) return claim;
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
@@ -74,10 +69,10 @@ std::optional<PortClaim> PortClaim::Take(const std::string& host, uint16_t port,
   }
   const Addresses addresses(found, &freeaddrinfo);
   for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    const int fd = TakeName(NameOf(*at));
+    const int fd = TakeAbstractName(NameOf(*at));
     if (fd >= 0) claim.fds_.push_back(fd);
-    if (fd == kTaken || !CanBind(*at)) {
-      why = what + std::strerror(fd == kTaken ? EADDRINUSE : errno);
+    if (fd == kNameTaken || !CanBind(*at)) {
+      why = what + std::strerror(fd == kNameTaken ? EADDRINUSE : errno);
       return std::nullopt;
     }
   }

@@ -13,10 +13,16 @@
 
 namespace objpool::rpc {
 
+// Takes an abstract Unix name, which is one for each network namespace, as ports are, and goes with
+// the process: a socket that holds it, kNameTaken, or kNoSuchSockets where nothing can be claimed.
+[[nodiscard]] int TakeAbstractName(const std::string& name);
+inline constexpr int kNameTaken = -1;
+inline constexpr int kNoSuchSockets = -2;
+
 class PortClaim {
  public:
   // None, with `why`, when another server has the claim, or anybody else the port. For port 0,
-  // which is nobody's yet, it claims nothing.
+  // which is nobody's yet, and without a host it claims nothing.
   [[nodiscard]] static std::optional<PortClaim> Take(const std::string& host, uint16_t port,
                                                      std::string& why);
   ~PortClaim();

@@ -1,12 +1,12 @@
 // WorkerEngine: an Engine made of workers of one kind, which share the port (SO_REUSEPORT).
 //
 // A Worker has, beside what Engine asks of it: Shared, of which the workers of an engine have one
-// together, made of the options; EngineName, EngineVersion and kCountsConnections;
-// Prepare, which starts its thread, pins it and runs on_start there; Listen, which takes the port
-// (0: any) and returns it, 0 with a reason when it cannot; Serve, which lets the thread go;
-// BeginStop, which tells that the end comes; and Stop, which waits for the calls under way until a
-// deadline, cancels the rest and joins the thread. Stop is also good for a worker that never came
-// to serve.
+// together, made of the options; EngineName, EngineVersion and kCountsConnections; Prepare, which
+// starts its thread, pins it and runs on_start there; Listen, which takes the port (0: any) and
+// says which it is, and the Unix socket that the first worker is given, false with a reason when it
+// cannot; Serve, which lets the thread go; BeginStop, which tells that the end comes; and Stop,
+// which waits for the calls under way until a deadline, cancels the rest and joins the thread. Stop
+// is also good for a worker that never came to serve.
 #pragma once
 
 #include <chrono>
@@ -21,6 +21,7 @@
 #include "pool/base/check.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/port_claim.h"
+#include "server/rpc/unix_socket_file.h"
 
 namespace objpool::rpc {
 
@@ -44,9 +45,13 @@ class WorkerEngine final : public Engine {
     for (const auto& worker : workers_) {
       if (!worker->Prepare(why)) return false;
     }
+    if (!options_.unix_path.empty()) {
+      unix_file_ = UnixSocketFile::Claim(options_.unix_path, why);
+      if (unix_file_ == nullptr) return false;
+    }
     for (const auto& worker : workers_) {
-      options_.port = worker->Listen(options_.host, options_.port, why);
-      if (options_.port == 0) return false;
+      UnixSocketFile* const file = worker == workers_.front() ? unix_file_.get() : nullptr;
+      if (!worker->Listen(options_.port, file, why)) return false;
     }
     for (const auto& worker : workers_) worker->Serve();
     return true;
@@ -55,6 +60,7 @@ class WorkerEngine final : public Engine {
   [[nodiscard]] std::string name() const override { return Worker::EngineName(); }
   [[nodiscard]] std::string version() const override { return Worker::EngineVersion(); }
   [[nodiscard]] std::string address() const override {
+    if (options_.host.empty()) return "unix:" + options_.unix_path;
     const bool v6 = options_.host.find(':') != std::string::npos;
     return (v6 ? "[" + options_.host + "]" : options_.host) + ":" + std::to_string(options_.port);
   }
@@ -69,6 +75,7 @@ class WorkerEngine final : public Engine {
 
   void Stop(std::chrono::milliseconds grace) override {
     const auto deadline = std::chrono::system_clock::now() + grace;
+    unix_file_.reset();  // nobody should come any more
     for (const auto& worker : workers_) worker->BeginStop();
     // Side by side, because each takes as long as its slowest call.
     std::vector<std::jthread> stoppers;
@@ -90,6 +97,7 @@ class WorkerEngine final : public Engine {
   WorkerHooks hooks_;
   const PortClaim claim_;
   typename Worker::Shared shared_;
+  std::unique_ptr<UnixSocketFile> unix_file_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

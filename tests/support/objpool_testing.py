@@ -58,8 +58,10 @@ class Server:
         (path / "config.textproto").write_text(config)
         named = any(str(flag).startswith("--engine") for flag in flags)
         engine = [] if named else ENGINE_FLAGS
+        elsewhere = any(str(flag).startswith("--listen") for flag in flags)
+        listen = [] if elsewhere else ["--listen=127.0.0.1:0"]
         command = [*prefix, BIN_DIR / "objpoold", "--config", path / "config.textproto",
-                   "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0",
+                   *listen, "--metrics_listen=127.0.0.1:0",
                    f"--ready_file={self.ready_file}", *engine, *flags]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -73,6 +73,8 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
 constexpr std::string_view kFull = R"(
   listen: "[::1]:0" metrics_listen: "off" ready_file: "/run/objpoold.json"
   insecure_allow_plaintext: true engine: ENGINE_H2
+  max_connections_per_peer: 9 steer_by_cpu: true
+  max_connection_age { seconds: 60 } max_connection_age_grace { seconds: 5 }
   workers: 7 shutdown_grace { nanos: 250000000 } reflection: false
   pools { name: "ids" ids { first: -3 count: 16777216 } ttl_min { seconds: 60 } }
   pools { name: "labels-2" labels { label: "red" label: "\xc3\xa9\"\n" } ttl_max { seconds: 2 } }
@@ -88,6 +90,10 @@ TEST(ServerConfig, EveryKeyIsRead) {
   EXPECT_EQ(config.ready_file, "/run/objpoold.json");
   EXPECT_TRUE(config.insecure_allow_plaintext);
   EXPECT_EQ(config.engine, EngineKind::kH2);
+  EXPECT_EQ(config.max_connections_per_peer, 9u);
+  EXPECT_TRUE(config.steer_by_cpu);
+  EXPECT_EQ(config.max_connection_age.count(), 60'000);
+  EXPECT_EQ(config.max_connection_age_grace.count(), 5000);
   EXPECT_EQ(config.workers, 7u);
   EXPECT_EQ(config.shutdown_grace.count(), 250);
   EXPECT_FALSE(config.reflection);

@@ -104,7 +104,7 @@ TEST_F(ServerFlags, HyphensMayStandForUnderscoresInNamesAndStayInValues) {
   const Config config = GoodConfig(
       RunWithFile({"--listen=my-host:1", "--metrics-listen", "[::1]:7", "--ready-file=/c-d",
                    "--shutdown-grace=1m", "--insecure-allow-plaintext=true", "--reflection"}));
-  EXPECT_EQ(config.listen.host, "my-host");
+  EXPECT_EQ(config.listen->host, "my-host");
   EXPECT_EQ(config.metrics_listen, (Endpoint{"::1", 7}));
   EXPECT_EQ(config.ready_file, "/c-d");
   EXPECT_EQ(config.shutdown_grace.count(), 60'000);
