@@ -5,7 +5,7 @@
 # `make bench-pool` and `make bench-rpc`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify bench bench-pool bench-rpc format format-check tidy image \
+.PHONY: help run build test verify bench bench-pool bench-rpc bench-attack format format-check tidy image \
   image-test deb deb-test clean
 # The recipes of two targets would work in the same build folder.
 .NOTPARALLEL:
@@ -46,6 +46,10 @@ bench-rpc: ## Measure the server against its peers, in one run; ARGS="--rounds N
 	cmake --build --preset release --parallel $(JOBS) --target rpc_bench
 	mkdir -p build/bench
 	build/release/bin/rpc_bench --json build/bench/rpc.json $(ARGS)
+
+bench-attack: build ## Measure what each class of attacks costs, by engine; ARGS="SECONDS [CLASS...]"
+	OBJPOOL_BIN_DIR=build/release/bin OBJPOOL_PYTHON_DIR=build/release/python \
+		PYTHONPATH=tests/support python3 -B tests/attack/bench_attack.py $(ARGS)
 
 format: ## Lay out the C++ sources with clang-format
 	deploy/apt/install.sh test

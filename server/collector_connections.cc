@@ -18,6 +18,10 @@ void AppendConnectionMetrics(const CollectorSources& sources,
   FamilyBuilder accepted = FamilyBuilder::Counter("objpool_connections_accepted_total",
                                                   "Connections that a worker was given.");
   std::array<uint64_t, rpc::kCuts> cuts{};
+  std::array<uint64_t, rpc::kFloodKinds> floods{};
+  std::array<uint64_t, rpc::kCallCuts> call_cuts{};
+  uint64_t unread_bytes = 0;
+  uint64_t unsent_bytes = 0;
   for (uint32_t worker = 0; worker < sources.engine.workers(); ++worker) {
     const rpc::ConnectionStats& stats = sources.engine.stats(worker).connections;
     const Cpu& cpu = sources.slots.owner(worker);
@@ -27,6 +31,10 @@ void AppendConnectionMetrics(const CollectorSources& sources,
     open.Add(stats.open.load(std::memory_order_relaxed), labels);
     accepted.Add(stats.accepted.value(), labels);
     for (std::size_t i = 0; i < cuts.size(); ++i) cuts[i] += stats.cuts[i].value();
+    for (std::size_t i = 0; i < floods.size(); ++i) floods[i] += stats.floods[i].value();
+    for (std::size_t i = 0; i < call_cuts.size(); ++i) call_cuts[i] += stats.call_cuts[i].value();
+    unread_bytes += stats.unread_bytes.load(std::memory_order_relaxed);
+    unsent_bytes += stats.unsent_bytes.load(std::memory_order_relaxed);
   }
   families.push_back(open.Take());
   families.push_back(accepted.Take());
@@ -34,6 +42,28 @@ void AppendConnectionMetrics(const CollectorSources& sources,
                                              "Connections that the server closed, by reason.");
   for (std::size_t i = 0; i < cuts.size(); ++i) cut.Add(cuts[i], {{"reason", rpc::kCutNames[i]}});
   families.push_back(cut.Take());
+  FamilyBuilder flood =
+      FamilyBuilder::Counter("objpool_connection_floods_total",
+                             "Connections that the server closed for a flood, by what it was of.");
+  for (std::size_t i = 0; i < floods.size(); ++i) {
+    flood.Add(floods[i], {{"kind", rpc::kFloodNames[i]}});
+  }
+  families.push_back(flood.Take());
+  FamilyBuilder call_cut = FamilyBuilder::Counter(
+      "objpool_calls_cut_total",
+      "Calls that were refused or ended for what calls may cost, by the bound that they reached.");
+  for (std::size_t i = 0; i < call_cuts.size(); ++i) {
+    call_cut.Add(call_cuts[i], {{"bound", rpc::kCallCutNames[i]}});
+  }
+  families.push_back(call_cut.Take());
+  families.push_back(FamilyBuilder::Gauge("objpool_requests_unread_bytes",
+                                          "Bytes of requests that came and are not handled yet.")
+                         .Add(unread_bytes)
+                         .Take());
+  families.push_back(FamilyBuilder::Gauge("objpool_answers_unsent_bytes",
+                                          "Bytes of answers that no client has taken yet.")
+                         .Add(unsent_bytes)
+                         .Take());
 }
 
 }  // namespace objpool::server

@@ -33,15 +33,18 @@ void H2Call::Begin(const RequestHead& head) {
   owner_.stats().at(method_index_).started.Add();
   gzip_ = head.gzip();
   if (head.timeout()) deadline_at_ = began_at_ + *head.timeout();
+  if (head.too_long()) connection_->NoteCut(CallCut::kHeaders);
   if (const auto refusal = head.Refusal()) return Finish(*refusal);
   if (method() == nullptr) {
     return Finish({Code::kUnimplemented, "unknown method " + head.path(), {}});
   }
   if (!connection_->HasRoomForAnswers()) {
+    connection_->NoteCut(CallCut::kUnsent);
     return Finish({Code::kResourceExhausted, "too many answers are not taken", {}});
   }
   if (method()->unary()) return;
   if (!owner_.StreamBegan(*connection_)) {
+    connection_->NoteCut(CallCut::kStreams);
     return Finish({Code::kResourceExhausted, "too many streams", {}});
   }
   handler_ = std::get<StreamFactory>(method()->handler)(*this);
@@ -51,9 +54,7 @@ void H2Call::OnBytes(std::string_view bytes) {
   uncredited_ += bytes.size();
   if (final_ || dispatched_) return Credit();
   in_.Append(bytes.data(), bytes.size());
-  if (!connection_->NoteUnread(bytes.size())) {
-    return EndByEngine({Code::kResourceExhausted, "too much of requests is not handled", {}});
-  }
+  if (!connection_->NoteUnread(bytes.size())) return RefuseUnread();
   if (handler_ != nullptr) return ReadMore();
   Credit();
   (void)CheckMessage();
@@ -68,6 +69,7 @@ H2Call::Arrived H2Call::CheckMessage() {
     return Arrived::kRefused;
   }
   if (head.bytes > owner_.max_request_bytes()) {
+    connection_->NoteCut(CallCut::kMessage);
     EndByEngine({Code::kResourceExhausted,
                  "a request must have at most " + std::to_string(owner_.max_request_bytes()) +
                      " bytes, got " + std::to_string(head.bytes),
@@ -108,15 +110,25 @@ bool H2Call::InflateRequest() {
                                                   owner_.max_request_bytes(), plain);
   DropInput();
   if (!status.ok()) {
-    EndByEngine(status);
+    RefuseInflated(status);
     return false;
   }
   WriteMessageHead(plain.size(), in_.Extend(kMessageHeadBytes));
   in_.Append(plain.data(), plain.size());
   plain.Clear();
   if (connection_->NoteUnread(in_.size())) return true;
-  EndByEngine({Code::kResourceExhausted, "too much of requests is not handled", {}});
+  RefuseUnread();
   return false;
+}
+
+void H2Call::RefuseUnread() {
+  connection_->NoteCut(CallCut::kUnread);
+  EndByEngine({Code::kResourceExhausted, "too much of requests is not handled", {}});
+}
+
+void H2Call::RefuseInflated(const Status& status) {
+  if (status.code == Code::kResourceExhausted) connection_->NoteCut(CallCut::kMessage);
+  EndByEngine(status);
 }
 
 // Gives a stream's handler the first message that there is. False when it was none.
@@ -129,7 +141,7 @@ bool H2Call::HandOver(const MessageHead& head) {
   // The worker's buffer, away from where others would find it.
   ByteBuffer plain = std::exchange(owner_.inflated(), {});
   const Status status = owner_.inflater().Inflate(message, owner_.max_request_bytes(), plain);
-  status.ok() ? handler_->OnMessage(plain.view()) : EndByEngine(status);
+  status.ok() ? handler_->OnMessage(plain.view()) : RefuseInflated(status);
   plain.Clear();
   owner_.inflated() = std::move(plain);
   return status.ok();
@@ -190,6 +202,7 @@ void H2Call::OnTick(BootNs now, bool stopping) {
     // A client that opens no window for its answer would hold the call for ever.
     if (now - final_at_ <= owner_.request_timeout_ns()) return;
     final_at_ = now;
+    connection_->NoteCut(CallCut::kStalled);
     connection_->Cancel(stream_);
     return;
   }
@@ -199,6 +212,7 @@ void H2Call::OnTick(BootNs now, bool stopping) {
     if (stopping && !final_ && !std::exchange(told_to_stop_, true)) handler_->OnShutdown();
     ReadMore();
   } else if (!dispatched_ && now - began_at_ > owner_.request_timeout_ns()) {
+    connection_->NoteCut(CallCut::kHalfOpen);
     EndByEngine({Code::kDeadlineExceeded, "the request did not arrive in time", {}});
   }
 }

@@ -76,6 +76,8 @@ class H2Call final : public UnaryCall, public StreamCall {
   void Answer();
   void TimeOut();
   void EndByEngine(const Status& status);
+  void RefuseUnread();
+  void RefuseInflated(const Status& status);
   void DropInput();
   void DropOutput();
   void Count(Code code);

@@ -60,10 +60,10 @@ void H2Connection::Read() {
   MarkDirty();
   // libnghttp2 says nothing of frames that it passes over.
   if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid))) return;
-  const bool flood =
-      flooding_ || taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
-  flood ? CutOff(Cut::kFlood, NGHTTP2_ENHANCE_YOUR_CALM)
-        : CutOff(Cut::kProtocol, NGHTTP2_PROTOCOL_ERROR);
+  if (taken == NGHTTP2_ERR_FLOODED) (void)NoteFlood(FloodKind::kAnswers);
+  if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) (void)NoteFlood(FloodKind::kContinuation);
+  flooding_ ? CutOff(Cut::kFlood, NGHTTP2_ENHANCE_YOUR_CALM)
+            : CutOff(Cut::kProtocol, NGHTTP2_PROTOCOL_ERROR);
 }
 
 void H2Connection::Flush() {

@@ -39,8 +39,8 @@ class H2Connection {
   void OnTick(BootNs now);
   // Sends what there is. Called by the worker at the end of each turn in which MarkDirty was.
   void Flush();
-  // Asks the client to go. It may end its calls, and calls that it has just sent are served; a moment
-  // later it is told which was the last one.
+  // Asks the client to go. It may end its calls, and calls that it has just sent are served; a
+  // moment later it is told which was the last one.
   void Drain();
   // Ends the session, and with it all calls. GoAway tells the client why, by an error of HTTP/2;
   // CutOff counts it too.
@@ -63,6 +63,7 @@ class H2Connection {
   void Cancel(int32_t stream);
   void Credit(int32_t stream, std::size_t bytes);
   void Remove(H2Call& call);
+  void NoteCut(CallCut why);
   // What calls hold of requests and of answers. NoteUnread is false when it is too much.
   [[nodiscard]] bool NoteUnread(std::size_t bytes);
   void NoteRead(std::size_t bytes);
@@ -75,7 +76,7 @@ class H2Connection {
   void OnHeadersBegin();
   [[nodiscard]] bool OnHeader(std::string_view name, std::string_view value);
   void OnFrame(const nghttp2_frame& frame);
-  [[nodiscard]] bool OnInvalidFrame();
+  [[nodiscard]] bool OnInvalidFrame(bool refused);
   void OnData(H2Call* call, int32_t stream, std::string_view bytes);
   void OnFrameSent(const nghttp2_frame& frame);
   // False when as much is waiting as is sent at a time.
@@ -85,7 +86,9 @@ class H2Connection {
   void Read();
   void Write(const uint8_t* bytes, std::size_t count);
   void WriteRest();
+  // Both are false when it was too much.
   [[nodiscard]] bool Spend(FloodKind kind);
+  [[nodiscard]] bool NoteFlood(FloodKind kind);
   void BeginCall(int32_t stream);
   void AnswerHttp(int32_t stream, const char* http_status);
   void MarkDirty();
@@ -107,9 +110,9 @@ class H2Connection {
   bool flooding_ = false;  // it sent more than it may
   bool useful_ = false;    // what was read last had something in it
   bool noted_over_ = false;
-  bool aged_ = false;       // and was asked to go for that
+  bool aged_ = false;            // and was asked to go for that
   bool told_encodings_ = false;  // how requests may be compressed
-  bool told_last_ = false;  // which call was the last one
+  bool told_last_ = false;       // which call was the last one
   BootNs began_at_;
   BootNs frame_at_;        // when the last whole frame came
   BootNs headers_at_ = 0;  // when headers began that are not whole yet

@@ -9,8 +9,13 @@
 namespace objpool::rpc {
 
 bool H2Connection::Spend(FloodKind kind) {
-  flooding_ = flooding_ || !guard_.Spend(kind, owner_.now());
-  return !flooding_;
+  return !flooding_ && (guard_.Spend(kind, owner_.now()) || NoteFlood(kind));
+}
+
+bool H2Connection::NoteFlood(FloodKind kind) {
+  owner_.stats().connections.Note(kind);
+  flooding_ = true;
+  return false;
 }
 
 bool H2Connection::OnFrameHead(const nghttp2_frame_hd& head) {
@@ -37,7 +42,10 @@ bool H2Connection::OnFrameHead(const nghttp2_frame_hd& head) {
   }
 }
 
-bool H2Connection::OnInvalidFrame() { return Spend(FloodKind::kInvalid); }
+bool H2Connection::OnInvalidFrame(bool refused) {
+  if (refused) NoteCut(CallCut::kStreamLimit);
+  return Spend(FloodKind::kInvalid);
+}
 
 void H2Connection::OnHeadersBegin() {
   head_.Reset();
@@ -45,8 +53,7 @@ void H2Connection::OnHeadersBegin() {
 }
 
 bool H2Connection::OnHeader(std::string_view name, std::string_view value) {
-  flooding_ = flooding_ || !head_.Add(name, value);
-  return !flooding_;
+  return !flooding_ && (head_.Add(name, value) || NoteFlood(FloodKind::kHeaders));
 }
 
 void H2Connection::OnFrame(const nghttp2_frame& frame) {
@@ -74,6 +81,7 @@ void H2Connection::BeginCall(int32_t stream) {
   if (const char* const http_status = head_.HttpRefusal()) return AnswerHttp(stream, http_status);
   H2Call* const call = owner_.NewCall(*this, stream);
   if (call == nullptr) {
+    NoteCut(CallCut::kCalls);
     RpcCell& cell = owner_.stats().at(owner_.methods().Find(head_.path()));
     cell.started.Add();
     cell.handled[static_cast<std::size_t>(Code::kResourceExhausted)].Add();
@@ -87,6 +95,8 @@ void H2Connection::BeginCall(int32_t stream) {
   (void)nghttp2_session_set_stream_user_data(session_.get(), stream, call);
   call->Begin(head_);
 }
+
+void H2Connection::NoteCut(CallCut why) { owner_.stats().connections.Note(why); }
 
 void H2Connection::Remove(H2Call& call) {
   (call.previous_ == nullptr ? calls_ : call.previous_->next_) = call.next_;

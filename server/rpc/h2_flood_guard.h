@@ -8,20 +8,9 @@
 #include <cstdint>
 
 #include "server/rpc/boot_clock.h"
+#include "server/rpc/connection_stats.h"
 
 namespace objpool::rpc {
-
-enum class FloodKind : uint8_t {
-  kReset,         // RST_STREAM
-  kPing,          // PING, answers included
-  kSettings,      // SETTINGS, answers included
-  kEmptyData,     // DATA with nothing in it, or padded
-  kWindowUpdate,  // WINDOW_UPDATE
-  kInvalid,       // frames that HTTP/2 forbids where they came, streams beyond the limit
-  kOther,         // PRIORITY and the like
-  kVoid,          // reads that brought no frame that anybody wants
-};
-inline constexpr std::size_t kFloodKinds = 8;
 
 class FloodGuard {
  public:
@@ -32,7 +21,8 @@ class FloodGuard {
   // A client may give up all its calls at once, and does so when it goes. To what it is answered it
   // says pings (to measure the line) and window updates, some of them for each call: Earn() pays
   // for those.
-  static constexpr std::array<Allowance, kFloodKinds> kAllowances = {{
+  static constexpr std::size_t kGuarded = 8;  // the first kinds
+  static constexpr std::array<Allowance, kGuarded> kAllowances = {{
       {.burst = 1000, .per_s = 100},
       {.burst = 100, .per_s = 10},
       {.burst = 20, .per_s = 2},
@@ -44,7 +34,7 @@ class FloodGuard {
   }};
 
   explicit FloodGuard(BootNs now) {
-    for (std::size_t i = 0; i < kFloodKinds; ++i) left_[i] = kAllowances[i].burst;
+    for (std::size_t i = 0; i < kGuarded; ++i) left_[i] = kAllowances[i].burst;
     filled_at_.fill(now);
   }
 
@@ -78,8 +68,8 @@ class FloodGuard {
     filled_at_[i] = earned > allowance.burst ? now : filled_at_[i] + (earned * each);
   }
 
-  std::array<uint32_t, kFloodKinds> left_;
-  std::array<BootNs, kFloodKinds> filled_at_;
+  std::array<uint32_t, kGuarded> left_;
+  std::array<BootNs, kGuarded> filled_at_;
 };
 
 }  // namespace objpool::rpc

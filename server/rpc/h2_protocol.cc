@@ -39,9 +39,9 @@ int OnFrame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user
   return 0;
 }
 
-int OnInvalidFrame(nghttp2_session* /*session*/, const nghttp2_frame* /*frame*/, int /*error*/,
+int OnInvalidFrame(nghttp2_session* /*session*/, const nghttp2_frame* /*frame*/, int error,
                    void* user) {
-  return ResultOf(From(user).OnInvalidFrame());
+  return ResultOf(From(user).OnInvalidFrame(error == NGHTTP2_ERR_REFUSED_STREAM));
 }
 
 int OnData(nghttp2_session* session, uint8_t /*flags*/, int32_t stream, const uint8_t* bytes,

@@ -50,8 +50,10 @@ const char* RequestHead::HttpRefusal() const {
   return grpc_ ? nullptr : "415";
 }
 
+bool RequestHead::too_long() const { return bytes_ > h2_limits::kMaxHeaderBytes; }
+
 std::optional<Status> RequestHead::Refusal() const {
-  if (bytes_ > h2_limits::kMaxHeaderBytes) {
+  if (too_long()) {
     return Status{Code::kResourceExhausted,
                   "headers must have at most " + std::to_string(h2_limits::kMaxHeaderBytes) +
                       " bytes, got " + std::to_string(bytes_),
@@ -61,10 +63,10 @@ std::optional<Status> RequestHead::Refusal() const {
     return Status{Code::kInvalidArgument, "grpc-timeout must be a number and its unit", {}};
   }
   if (!encoding_.empty() && !gzip()) {
-    return Status{Code::kUnimplemented,
-                  "grpc-encoding must be one of " + std::string(kAcceptedEncodings) + ", got " +
-                      encoding_,
-                  {}};
+    return Status{
+        Code::kUnimplemented,
+        "grpc-encoding must be one of " + std::string(kAcceptedEncodings) + ", got " + encoding_,
+        {}};
   }
   return std::nullopt;
 }

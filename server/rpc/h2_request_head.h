@@ -26,6 +26,8 @@ class RequestHead {
   [[nodiscard]] bool gzip() const { return encoding_ == "gzip"; }
   // HTTP's status where this is no gRPC at all; else null.
   [[nodiscard]] const char* HttpRefusal() const;
+  // Longer than they may be, and refused for that.
+  [[nodiscard]] bool too_long() const;
   // Why no method can take it; none when one can.
   [[nodiscard]] std::optional<Status> Refusal() const;
 

@@ -19,8 +19,8 @@ inline constexpr std::string_view kAcceptedEncodings = "identity,gzip";
 
 class Inflater {
  public:
-  // Puts the whole message that `from` is behind what `to` holds, if it has at most `most` bytes and
-  // nothing comes after it. Else it says why not.
+  // Puts the whole message that `from` is behind what `to` holds, if it has at most `most` bytes
+  // and nothing comes after it. Else it says why not.
   [[nodiscard]] Status Inflate(std::string_view from, std::size_t most, ByteBuffer& to);
   // Whether these bytes are a gzip's. No message of protobuf begins so: it would have the wire type
   // 7, which there is not.

@@ -1,4 +1,4 @@
-"""Clients that take all descriptors, again and again: whoever comes once they have gone is served."""
+"""Clients that take all descriptors, again and again: who comes once they have gone is served."""
 
 import contextlib
 import statistics

@@ -12,61 +12,64 @@ CUT_S = 5
 
 
 class FloodTest(unittest.TestCase):
-    def assert_cut(self, data, error=h2.ENHANCE_YOUR_CALM, opening=h2.PREFACE + h2.settings()):
+    def assert_cut(self, kind, data, opening=h2.PREFACE + h2.settings()):
         with Besieged(self) as besieged:
             for _ in range(3):
                 with Raw(besieged.address, opening) as raw:
                     self.assertIsNotNone(raw.flood(data, CUT_S), "it was not cut off")
                     # The system may lose what was sent last when there is something unread.
-                    self.assertIn(raw.goaway_error(), (error, None))
+                    self.assertIn(raw.goaway_error(), (h2.ENHANCE_YOUR_CALM, None))
             self.assertEqual(cuts(besieged.server, "flood"), 3)
+            self.assertEqual(besieged.server.metrics().sum("objpool_connection_floods_total",
+                                                           kind=kind), 3)
 
     def test_rapid_reset(self):
         calls = b"".join(h2.call(stream) + h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08")
                          for stream in range(1, 20_001, 2))
-        self.assert_cut(calls)
+        self.assert_cut("reset", calls)
 
     def test_pings(self):
-        self.assert_cut(h2.frame(h2.PING, 0, 0, b"12345678") * 1000)
+        self.assert_cut("ping", h2.frame(h2.PING, 0, 0, b"12345678") * 1000)
 
     def test_answers_to_pings_that_were_not_sent(self):
-        self.assert_cut(h2.frame(h2.PING, h2.ACK, 0, b"12345678") * 1000)
+        self.assert_cut("ping", h2.frame(h2.PING, h2.ACK, 0, b"12345678") * 1000)
 
     def test_settings(self):
-        self.assert_cut(h2.settings(initial_window_size=65535) * 1000)
+        self.assert_cut("settings", h2.settings(initial_window_size=65535) * 1000)
 
     def test_empty_data(self):
-        self.assert_cut(h2.frame(h2.DATA, 0, 1) * 1000,
+        self.assert_cut("empty_data", h2.frame(h2.DATA, 0, 1) * 1000,
                         opening=h2.PREFACE + h2.settings() + h2.headers(1))
 
     def test_padding(self):
-        self.assert_cut(h2.frame(h2.DATA, h2.PADDED, 1, b"\x01\0") * 1000,
+        self.assert_cut("empty_data", h2.frame(h2.DATA, h2.PADDED, 1, b"\x01\0") * 1000,
                         opening=h2.PREFACE + h2.settings() + h2.headers(1))
 
     def test_window_updates(self):
-        self.assert_cut(h2.frame(h2.WINDOW_UPDATE, 0, 0, b"\0\0\0\x01") * 10_000)
+        self.assert_cut("window_update", h2.frame(h2.WINDOW_UPDATE, 0, 0, b"\0\0\0\x01") * 10_000)
 
     def test_priorities(self):
-        self.assert_cut(b"".join(h2.frame(h2.PRIORITY, 0, stream, b"\0\0\0\0\x10")
-                                 for stream in range(1, 10_001, 2)))
+        self.assert_cut("other", b"".join(h2.frame(h2.PRIORITY, 0, stream, b"\0\0\0\0\x10")
+                                          for stream in range(1, 10_001, 2)))
 
     def test_frames_that_nobody_knows(self):
-        self.assert_cut(h2.frame(0x77, 0xff, 0, b"x" * 100) * 1000)
+        self.assert_cut("other", h2.frame(0x77, 0xff, 0, b"x" * 100) * 1000)
 
     def test_data_for_calls_that_are_over(self):
-        self.assert_cut(h2.frame(h2.DATA, 0, 1, b"x" * 100) * 1000,
+        self.assert_cut("void", h2.frame(h2.DATA, 0, 1, b"x" * 100) * 1000,
                         opening=h2.PREFACE + h2.settings() + h2.headers(1, h2.call_headers("/x/y")))
 
     def test_streams_beyond_the_limit(self):
         """The client never says that it knows the limit."""
-        self.assert_cut(b"".join(h2.headers(stream) for stream in range(1, 20_001, 2)))
+        self.assert_cut("invalid", b"".join(h2.headers(stream) for stream in range(1, 20_001, 2)))
 
     def test_continuations(self):
         more = h2.frame(h2.CONTINUATION, 0, 1, h2.field("name", "v" * 100))
-        self.assert_cut(more * 1000, opening=h2.PREFACE + h2.settings() + h2.headers(1, flags=0))
+        self.assert_cut("headers", more * 1000,
+                        opening=h2.PREFACE + h2.settings() + h2.headers(1, flags=0))
 
     def test_empty_continuations(self):
-        self.assert_cut(h2.frame(h2.CONTINUATION, 0, 1) * 1000,
+        self.assert_cut("continuation", h2.frame(h2.CONTINUATION, 0, 1) * 1000,
                         opening=h2.PREFACE + h2.settings() + h2.headers(1, flags=0))
 
     def test_few_bytes_of_headers_that_become_many(self):
@@ -74,7 +77,7 @@ class FloodTest(unittest.TestCase):
         value = b"v" * 3900
         length = b"\x7f" + bytes([(len(value) - 127) % 128 | 128, (len(value) - 127) // 128])
         block = h2.call_headers() + b"\x40\x01n" + length + value + b"\xbe" * 8000
-        self.assert_cut(h2.headers(1, block))
+        self.assert_cut("headers", h2.headers(1, block))
 
     def test_what_is_no_http2(self):
         seed = random.SystemRandom().randrange(2**32)

@@ -7,11 +7,11 @@ import unittest
 
 import raw_http2 as h2
 from attack_testing import CONFIG, Besieged, cuts
-from objpool_testing import DEADLINE_S, Server
+from objpool_testing import DEADLINE_S, Server, wait_until
 from raw_http2 import Raw
 
 STREAMS = 256  # of a connection
-HANDSHAKE_S, SILENT_S = 5, 30  # what the server gives
+HANDSHAKE_S, REQUEST_S, SILENT_S = 5, 10, 30  # what the server gives
 FLAGS = ["--engine=h2", "--shutdown_grace=1s"]
 SLACK_S = 8  # of a machine that is busy
 
@@ -52,11 +52,17 @@ class HoardTest(unittest.TestCase):
                 lambda: silent(h2.PREFACE + h2.settings() + h2.headers(1, flags=0)),
                 lambda: silent(h2.PREFACE + h2.settings(), SILENT_S),
                 lambda: self.half_open(besieged),
+                lambda: self.dripping_body(besieged),
+                lambda: self.dripping_window(besieged),
                 lambda: self.window_of_nothing(besieged),
                 lambda: self.deaf(besieged))
             self.assertEqual(cuts(besieged.server, "slow"), 5)
             self.assertEqual(cuts(besieged.server, "silent"), 1)
             self.assertEqual(cuts(besieged.server, "not_reading"), 1)
+            metrics = besieged.server.metrics()
+            for bound, at_least in (("half_open", 8 * STREAMS + 1), ("not_reading", STREAMS + 1)):
+                self.assertGreaterEqual(metrics.sum("objpool_calls_cut_total", bound=bound),
+                                        at_least)
 
     def half_open(self, besieged):
         """Calls that never become whole are answered in the end."""
@@ -73,6 +79,32 @@ class HoardTest(unittest.TestCase):
                     {stream for kind, flags, stream, _ in frames
                      if kind == h2.HEADERS and flags & h2.END_STREAM}) == len(streams)))
                 self.assertFalse(raw.gone)
+
+    def dripping_body(self, besieged):
+        """Bytes that come are no reason to wait for the last one."""
+        with Raw(besieged.address) as raw:
+            raw.send(h2.headers(1) + h2.frame(h2.DATA, 0, 1, b"\0\0\0\xff\xff"))
+            self.assertTrue(self.drips(raw, h2.frame(h2.DATA, 0, 1, b"x"), lambda frames: any(
+                kind == h2.HEADERS and flags & h2.END_STREAM for kind, flags, *_ in frames)))
+
+    def dripping_window(self, besieged):
+        """Likewise: an answer that is taken byte by byte."""
+        with Raw(besieged.address, h2.PREFACE + h2.settings(initial_window_size=0)) as raw:
+            raw.send(h2.call(1, path=h2.LIST_POOLS))
+            self.assertTrue(self.drips(raw, h2.frame(h2.WINDOW_UPDATE, 0, 1, b"\0\0\0\x01"),
+                                       lambda frames: any(kind == h2.RST_STREAM
+                                                          for kind, *_ in frames)))
+
+    def drips(self, raw, drop, condition):
+        """A drop each half a second, until the server has had enough."""
+        begin = time.monotonic()
+        while time.monotonic() - begin < REQUEST_S + SLACK_S:
+            raw.send(drop)
+            try:
+                return raw.read_until(condition, 0.5)
+            except AssertionError:
+                continue
+        return False
 
     def window_of_nothing(self, besieged):
         """Whoever does not let its answers come has them only for so long."""
@@ -103,6 +135,9 @@ class HoardTest(unittest.TestCase):
                 raw.send(h2.frame(h2.WINDOW_UPDATE, 0, 0, b"\x7f\0\0\0"))
                 raw.flood(b"".join(h2.headers(stream) + h2.frame(h2.DATA, 0, stream, body)
                                    for stream in range(1, 2 * STREAMS, 2)), 0.2)
+            wait_until(lambda: besieged.server.metrics().sum(
+                "objpool_calls_cut_total", bound="unread_bytes"), "calls that were refused")
+            self.assertGreater(besieged.server.metrics().sum("objpool_requests_unread_bytes"), 0)
 
     def test_sessions_that_nobody_reads_do_not_fill_the_memory(self):
         with Besieged(self) as besieged, contextlib.ExitStack() as stack:
@@ -126,6 +161,8 @@ class HoardTest(unittest.TestCase):
                 stream for kind, flags, stream, _ in frames
                 if kind == h2.HEADERS and flags & h2.END_STREAM}))
             self.assertFalse(raw.gone)
+            self.assertEqual(besieged.server.metrics().sum("objpool_calls_cut_total",
+                                                           bound="headers"), 1)
 
     def test_it_stops_in_time_while_it_is_attacked(self):
         with Server(CONFIG, FLAGS) as server, contextlib.ExitStack() as stack:

@@ -1,5 +1,5 @@
-// Calls of gRPC C++ whose requests are compressed: compressed_calls ADDRESS POOL. Leases a buffer of
-// POOL, writes zeros into it by several messages, reads them back and returns it. Prints "ok".
+// Calls of gRPC C++ whose requests are compressed: compressed_calls ADDRESS POOL. Leases a buffer
+// of POOL, writes zeros into it by several messages and returns it. Prints "ok".
 #include <grpcpp/grpcpp.h>
 
 #include <cstdio>

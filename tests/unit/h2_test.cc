@@ -229,7 +229,7 @@ TEST(FloodGuard, LetsABurstPassAndThenARate) {
 TEST(FloodGuard, CutsNobodyWhoKeepsToTheRate) {
   constexpr BootNs kSecond = 1'000'000'000;
   FloodGuard guard(0);
-  for (std::size_t i = 0; i < kFloodKinds; ++i) {
+  for (std::size_t i = 0; i < FloodGuard::kGuarded; ++i) {
     const uint32_t per_s = FloodGuard::kAllowances[i].per_s;
     BootNs now = 0;
     for (uint32_t sent = 0; sent < 100 * per_s; ++sent, now += kSecond / per_s) {
