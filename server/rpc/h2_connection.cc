@@ -90,8 +90,8 @@ void H2Connection::Flush() {
   if (closed() || blocked_at_ != 0) return;
   if (nghttp2_session_want_read(session_.get()) == 0 &&
       nghttp2_session_want_write(session_.get()) == 0) {
-    // Either it has left as it was asked to, or libnghttp2 has told it what it broke.
-    if (!told_last_) owner_.stats().connections.Note(Cut::kProtocol);
+    // Either it goes, asked to or not, or libnghttp2 has told it what it broke.
+    if (!told_last_ && !left_) owner_.stats().connections.Note(Cut::kProtocol);
     Close();
   }
 }

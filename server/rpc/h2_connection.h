@@ -113,6 +113,7 @@ class H2Connection {
   bool aged_ = false;            // and was asked to go for that
   bool told_encodings_ = false;  // how requests may be compressed
   bool told_last_ = false;       // which call was the last one
+  bool left_ = false;            // the client has said that it goes
   BootNs began_at_;
   BootNs frame_at_;        // when the last whole frame came
   BootNs headers_at_ = 0;  // when headers began that are not whole yet

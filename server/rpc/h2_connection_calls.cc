@@ -61,6 +61,7 @@ void H2Connection::OnFrame(const nghttp2_frame& frame) {
   ping_at_ = 0;
   const int32_t stream = frame.hd.stream_id;
   if (frame.hd.type == NGHTTP2_SETTINGS) settled_ = true;
+  if (frame.hd.type == NGHTTP2_GOAWAY) left_ = true;
   if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
   if (frame.hd.type == NGHTTP2_HEADERS) {
     headers_at_ = 0;
@@ -182,7 +183,7 @@ bool H2Connection::NoteUnread(std::size_t bytes) {
   unread_ += bytes;
   owner_.unread() += bytes;
   return unread_ <= h2_limits::kShareOfBytes ||
-         (unread_ <= h2_limits::kMaxUnreadOfConnection && owner_.unread() <= h2_limits::kMaxUnread);
+         (unread_ <= h2_limits::kMaxUnreadOfConnection && owner_.unread() <= owner_.max_unread());
 }
 
 void H2Connection::NoteRead(std::size_t bytes) {
@@ -202,7 +203,7 @@ void H2Connection::NoteSent(std::size_t bytes) {
 
 bool H2Connection::HasRoomForAnswers() const {
   return unsent_ <= h2_limits::kShareOfBytes ||
-         (unsent_ <= h2_limits::kMaxUnsentOfConnection && owner_.unsent() <= h2_limits::kMaxUnsent);
+         (unsent_ <= h2_limits::kMaxUnsentOfConnection && owner_.unsent() <= owner_.max_unsent());
 }
 
 }  // namespace objpool::rpc

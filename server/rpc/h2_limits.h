@@ -28,15 +28,17 @@ inline constexpr std::size_t kMaxHeaderBytes = std::size_t{16} * 1024;
 // Beyond that, the connection is closed: somebody makes few bytes become many.
 inline constexpr std::size_t kMaxInflatedBytes = 4 * kMaxHeaderBytes;
 
-// What was received of requests and not yet handled, of one connection and of one worker: the call
-// that goes beyond is answered with RESOURCE_EXHAUSTED. Room for 16 of the longest requests at a
-// time on one connection.
+// What was received of requests and not yet handled, of one connection and of all: the call that
+// goes beyond is answered with RESOURCE_EXHAUSTED. Room for 16 of the longest requests at a time on
+// one connection.
 inline constexpr std::size_t kMaxUnreadOfConnection = std::size_t{4} * 1024 * 1024;
-inline constexpr std::size_t kMaxUnread = std::size_t{32} * 1024 * 1024;
+inline constexpr std::size_t kMaxUnread = std::size_t{24} * 1024 * 1024;
 // What was answered and not yet taken, by windows or by sockets: beyond that, streams are held up
 // and new calls are answered with RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxUnsentOfConnection = std::size_t{4} * 1024 * 1024;
-inline constexpr std::size_t kMaxUnsent = std::size_t{32} * 1024 * 1024;
+inline constexpr std::size_t kMaxUnsent = std::size_t{16} * 1024 * 1024;
+// Each worker has its part of what all may hold, but no less than this.
+inline constexpr std::size_t kLeastOfWorker = std::size_t{4} * 1024 * 1024;
 // What may wait for a client that does not read its stream, unless it is a single message.
 inline constexpr std::size_t kMaxOutboxBytes = std::size_t{1024} * 1024;
 

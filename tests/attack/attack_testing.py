@@ -5,7 +5,8 @@ import time
 
 from objpool_testing import DEADLINE_S, Api, Server, wait_until
 
-CONFIG = 'pools { name: "ids" ids { count: 1000 } }'
+# The second pool is for those who wait for nothing, and not for what others lease.
+CONFIG = 'pools { name: "ids" ids { count: 1000 } } pools { name: "bait" ids { count: 1 } }'
 # What attackers may make the server take beside what it has at the start.
 MORE_KIB = 64 * 1024
 

@@ -266,7 +266,7 @@ std::string Gzip(std::string_view text) {
 
 TEST(Inflater, GivesBackWhatWasCompressed) {
   Inflater inflater;
-  for (const std::size_t bytes : {0, 1, 100, 16'383, 16'384, 16'385, 32'768, 100'000}) {
+  for (const std::size_t bytes : {0U, 1U, 100U, 16'383U, 16'384U, 16'385U, 32'768U, 100'000U}) {
     std::string text;
     for (std::size_t i = 0; i < bytes; ++i) text += static_cast<char>((i * i) >> 3);
     const std::string gzip = Gzip(text);
