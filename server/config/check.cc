@@ -109,6 +109,22 @@ void CheckConnections(const config::v1::ServerConfig& message, Config& config,
   }
 }
 
+AdminAccess CheckAdmin(config::v1::AdminAccess admin, ConfigErrors& errors) {
+  switch (admin) {
+    case config::v1::ADMIN_ACCESS_OFF:
+      return AdminAccess::kOff;
+    case config::v1::ADMIN_ACCESS_ALL:
+      return AdminAccess::kAll;
+    case config::v1::ADMIN_ACCESS_UNSPECIFIED:
+    case config::v1::ADMIN_ACCESS_LOCAL:
+      return AdminAccess::kLocal;
+    default:
+      errors.AddLimit("admin", "ADMIN_ACCESS_OFF, ADMIN_ACCESS_LOCAL or ADMIN_ACCESS_ALL",
+                      std::to_string(admin));
+  }
+  return AdminAccess::kLocal;
+}
+
 }  // namespace
 
 std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, ConfigErrors& errors) {
@@ -135,6 +151,11 @@ std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, Confi
   }
   config.engine = message.engine() == config::v1::ENGINE_H2 ? EngineKind::kH2 : EngineKind::kGrpc;
   CheckConnections(message, config, errors);
+  config.policy_file = message.policy_file();
+  CheckPath(config.policy_file, "policy_file", errors);
+  config.audit_log = message.audit_log();
+  CheckPath(config.audit_log, "audit_log", errors);
+  config.admin = CheckAdmin(message.admin(), errors);
   config.workers = message.workers();
   if (config.workers > kMaxWorkers) {
     errors.AddLimit("workers", "0 (automatic) or 1 .. " + std::to_string(kMaxWorkers),

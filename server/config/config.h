@@ -69,6 +69,9 @@ struct PoolSpec {
 
 enum class EngineKind : uint8_t { kGrpc, kH2 };
 
+// Who may administer where no policy says so; with kOff nobody may in any case.
+enum class AdminAccess : uint8_t { kOff, kLocal, kAll };
+
 struct Config {
   // One of the two at least.
   std::optional<Endpoint> listen = Endpoint{"127.0.0.1", 7420};
@@ -84,7 +87,10 @@ struct Config {
   uint32_t workers = 0;                                   // 0: one for each usable CPU
   std::chrono::milliseconds shutdown_grace{5'000};
   bool reflection = true;
-  std::string state_dir;        // empty: nothing outlives the server
+  std::string state_dir;    // empty: nothing outlives the server
+  std::string policy_file;  // empty: no policy
+  std::string audit_log;    // empty: none; "stderr", or a file
+  AdminAccess admin = AdminAccess::kLocal;
   std::vector<PoolSpec> pools;  // 1 .. 1024, no two of one name
 
   bool operator==(const Config&) const = default;

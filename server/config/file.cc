@@ -1,81 +1,26 @@
 #include "server/config/file.h"
 
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
-#include <array>
-#include <cerrno>
 #include <cstddef>
-#include <fstream>
-#include <system_error>
 #include <utility>
 
 #include "server/config/check.h"
 #include "server/config/duration.h"
-#include "server/config/json.h"
 
 namespace objpool::server {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
-// Nothing in the schema lies deeper than pools, kind, duration; the rest is for unknown keys.
-constexpr int kMaxNesting = 16;
-
-std::optional<std::string> ReadFile(const std::string& path, ConfigErrors& errors) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text;
-  std::array<char, 1 << 16> chunk;
-  while (file && text.size() <= kMaxFileBytes) {
-    file.read(chunk.data(), chunk.size());
-    text.append(chunk.data(), static_cast<std::size_t>(file.gcount()));
-  }
-  if (!file.is_open() || file.bad()) {
-    errors.Add(path, "cannot be read: " + std::generic_category().message(errno));
-    return std::nullopt;
-  }
-  if (text.size() > kMaxFileBytes) {
-    errors.AddLimit(path, "at most " + std::to_string(kMaxFileBytes) + " bytes", "longer");
-    return std::nullopt;
-  }
-  return text;
-}
-
-// Turns what the text parser says into lines of "FILE:LINE:COLUMN: message".
-class TextErrors final : public google::protobuf::io::ErrorCollector {
- public:
-  TextErrors(std::string_view name, ConfigErrors& errors) : name_(name), errors_(errors) {}
-
-  void AddError(int line, google::protobuf::io::ColumnNumber column,
-                const std::string& message) override {
-    // Counted from 0 there, and from 1 in every editor. A whole file has line -1.
-    errors_.Add(name_ + ":" + std::to_string(line + 1) + ":" + std::to_string(column + 1), message);
-  }
-  // The parser only warns of a key that it does not know, so that it finds the next one too.
-  void AddWarning(int line, google::protobuf::io::ColumnNumber column,
-                  const std::string& message) override {
-    AddError(line, column, message);
-  }
-
- private:
-  const std::string name_;
-  ConfigErrors& errors_;
-};
-
-bool ParseText(std::string_view text, std::string_view name, config::v1::ServerConfig& message,
-               ConfigErrors& errors) {
-  TextErrors collector(name, errors);
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&collector);
-  parser.AllowUnknownField(true);
-  parser.SetRecursionLimit(kMaxNesting);
-  return parser.ParseFromString(std::string(text), &message);
-}
 
 void Override(const ConfigOverrides& overrides, config::v1::ServerConfig& message) {
   if (overrides.listen) message.set_listen(*overrides.listen);
   if (overrides.metrics_listen) message.set_metrics_listen(*overrides.metrics_listen);
   if (overrides.ready_file) message.set_ready_file(*overrides.ready_file);
   if (overrides.state_dir) message.set_state_dir(*overrides.state_dir);
+  if (overrides.policy_file) message.set_policy_file(*overrides.policy_file);
+  if (overrides.audit_log) message.set_audit_log(*overrides.audit_log);
+  if (overrides.admin) message.set_admin(*overrides.admin);
   if (overrides.engine) message.set_engine(*overrides.engine);
   if (overrides.workers) message.set_workers(*overrides.workers);
   if (overrides.reflection) message.set_reflection(*overrides.reflection);
@@ -145,18 +90,16 @@ config::v1::PoolConfig ToMessage(const PoolSpec& pool) {
 std::optional<Config> ParseConfig(std::string_view text, ConfigSyntax syntax, std::string_view name,
                                   const ConfigOverrides& overrides, ConfigErrors& errors) {
   config::v1::ServerConfig message;
-  const auto parse = syntax == ConfigSyntax::kJson ? ParseConfigJson : ParseText;
-  if (!parse(text, name, message, errors)) return std::nullopt;
+  if (!settings::ParseMessage(text, syntax, name, message, errors)) return std::nullopt;
   Override(overrides, message);
   return CheckConfig(message, errors);
 }
 
 std::optional<Config> LoadConfig(const std::string& path, const ConfigOverrides& overrides,
                                  ConfigErrors& errors) {
-  const std::optional<std::string> text = ReadFile(path, errors);
+  const std::optional<std::string> text = settings::ReadTextFile(path, kMaxFileBytes, errors);
   if (!text) return std::nullopt;
-  const auto syntax = path.ends_with(".json") ? ConfigSyntax::kJson : ConfigSyntax::kText;
-  return ParseConfig(*text, syntax, path, overrides, errors);
+  return ParseConfig(*text, settings::SyntaxOf(path), path, overrides, errors);
 }
 
 std::string PrintPool(const PoolSpec& pool) {
@@ -193,6 +136,11 @@ std::string PrintConfig(const Config& config) {
   *message.mutable_shutdown_grace() = ToDuration(config.shutdown_grace.count());
   message.set_reflection(config.reflection);
   message.set_state_dir(config.state_dir);
+  message.set_policy_file(config.policy_file);
+  message.set_audit_log(config.audit_log);
+  message.set_admin(config.admin == AdminAccess::kOff   ? config::v1::ADMIN_ACCESS_OFF
+                    : config.admin == AdminAccess::kAll ? config::v1::ADMIN_ACCESS_ALL
+                                                        : config::v1::ADMIN_ACCESS_LOCAL);
   for (const PoolSpec& pool : config.pools) {
     *message.add_pools() = ToMessage(pool);
   }

@@ -10,10 +10,11 @@
 #include "objpool/config/v1/server_config.pb.h"
 #include "server/config/config.h"
 #include "server/config/errors.h"
+#include "settings/message_text.h"
 
 namespace objpool::server {
 
-enum class ConfigSyntax { kText, kJson };
+using ConfigSyntax = settings::Syntax;
 
 // What a command line puts in the place of what the file says; the file's own value is then not
 // looked at, right or wrong.
@@ -27,6 +28,9 @@ struct ConfigOverrides {
   std::optional<std::chrono::milliseconds> shutdown_grace;
   std::optional<bool> reflection;
   std::optional<std::string> state_dir;
+  std::optional<std::string> policy_file;
+  std::optional<std::string> audit_log;
+  std::optional<config::v1::AdminAccess> admin;
 };
 
 // None when it added to `errors`. `name` says where the text is from and stands before what is

@@ -13,6 +13,7 @@
 #include "server/config/duration.h"
 #include "server/config/file.h"
 #include "server/config/man_page.h"
+#include "settings/policy.h"
 
 namespace objpool::server {
 namespace {
@@ -27,6 +28,7 @@ struct Flags {
   ConfigOverrides overrides;
   std::optional<std::string> shutdown_grace;
   std::optional<std::string> engine;
+  std::optional<std::string> admin;
   bool check_config = false;
   bool print_config = false;
   std::optional<std::string> dump_state;
@@ -58,6 +60,18 @@ void Define(CLI::App& app, Flags& flags) {
   app.add_option("--state_dir", overrides.state_dir,
                  "A folder for what outlives the server: grants, fences, keys")
       ->type_name("FOLDER");
+  app.add_option("--policy_file", overrides.policy_file,
+                 "Who may call what; read again on SIGHUP and when it changes")
+      ->type_name("FILE");
+  app.add_option("--audit_log", overrides.audit_log,
+                 "Where administration and refused calls are written down, as lines of JSON")
+      ->type_name("FILE|stderr");
+  app.add_option(
+         "--admin", flags.admin,
+         "Who may administer, where no policy says so: nobody at all, clients of this host, "
+         "or everybody")
+      ->type_name("off|local|all")
+      ->check(CLI::IsMember({"off", "local", "all"}));
   app.add_option("--engine", flags.engine,
                  "What carries the calls: the gRPC library, or a lighter server of our own")
       ->type_name("grpc|h2")
@@ -126,7 +140,15 @@ std::variant<Config, Exit, StateCommand> Load(Flags& flags) {
     flags.overrides.engine =
         *flags.engine == "h2" ? config::v1::ENGINE_H2 : config::v1::ENGINE_GRPC;
   }
+  if (flags.admin) {
+    flags.overrides.admin = *flags.admin == "off"   ? config::v1::ADMIN_ACCESS_OFF
+                            : *flags.admin == "all" ? config::v1::ADMIN_ACCESS_ALL
+                                                    : config::v1::ADMIN_ACCESS_LOCAL;
+  }
   std::optional<Config> config = LoadConfig(flags.config, flags.overrides, errors);
+  if (config && !config->policy_file.empty()) {
+    (void)settings::LoadPolicy(config->policy_file, errors);
+  }
   if (!errors.empty()) return Refuse(errors.Lines());
   if (flags.check_config) return Exit{.code = 0, .out = "ok\n", .err = ""};
   if (flags.print_config) return Exit{.code = 0, .out = PrintConfig(*config), .err = ""};

@@ -17,6 +17,10 @@ constexpr const char* kRest = R"(.SH SIGNALS
 SIGTERM, SIGINT
 Lease no more, serve renewals and returns until no grant runs or the time of
 \fB\-\-shutdown_grace\fR is over, and end. A second one skips the waiting.
+.TP
+SIGHUP
+Read the policy file again, and open the audit log again. A policy that is wrong is refused, and
+the one before stays in force.
 .SH EXIT STATUS
 .TP
 0

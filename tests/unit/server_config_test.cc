@@ -67,6 +67,9 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
   EXPECT_EQ(config.workers, 0u);
   EXPECT_EQ(config.shutdown_grace.count(), 5000);
   EXPECT_TRUE(config.reflection);
+  EXPECT_EQ(config.policy_file, "");
+  EXPECT_EQ(config.audit_log, "");
+  EXPECT_EQ(config.admin, AdminAccess::kLocal);
   EXPECT_THAT(config.pools, ElementsAre(PoolSpec{.name = "seats", .kind = IdsSpec{0, 5}}));
 }
 
@@ -76,6 +79,7 @@ constexpr std::string_view kFull = R"(
   max_connections_per_peer: 9 steer_by_cpu: true
   max_connection_age { seconds: 60 } max_connection_age_grace { seconds: 5 }
   workers: 7 shutdown_grace { nanos: 250000000 } reflection: false
+  policy_file: "/p" audit_log: "stderr" admin: ADMIN_ACCESS_OFF
   pools { name: "ids" ids { first: -3 count: 16777216 } ttl_min { seconds: 60 } }
   pools { name: "labels-2" labels { label: "red" label: "\xc3\xa9\"\n" } ttl_max { seconds: 2 } }
   pools {
@@ -97,6 +101,9 @@ TEST(ServerConfig, EveryKeyIsRead) {
   EXPECT_EQ(config.workers, 7u);
   EXPECT_EQ(config.shutdown_grace.count(), 250);
   EXPECT_FALSE(config.reflection);
+  EXPECT_EQ(config.policy_file, "/p");
+  EXPECT_EQ(config.audit_log, "stderr");
+  EXPECT_EQ(config.admin, AdminAccess::kOff);
   EXPECT_THAT(config.pools,
               ElementsAre(PoolSpec{"ids", IdsSpec{-3, 1 << 24}, 60'000, 60'000, 3'600'000},
                           PoolSpec{"labels-2", LabelsSpec{{"red", "\xc3\xa9\"\n"}}, 1, 2000, 2000},
@@ -108,6 +115,13 @@ TEST(ServerConfig, WhatIsPrintedParsesBackToTheSame) {
     const Config config = Good(text);
     EXPECT_EQ(Good(PrintConfig(config)), config) << PrintConfig(config);
   }
+}
+
+TEST(ServerConfig, WhoMayAdministerIsOneOfThree) {
+  EXPECT_EQ(Good(std::string(kOnePool) + "admin: ADMIN_ACCESS_ALL").admin, AdminAccess::kAll);
+  EXPECT_THAT(BadWithPool("admin: 9"), ElementsAre("admin: must be ADMIN_ACCESS_OFF, "
+                                                   "ADMIN_ACCESS_LOCAL or ADMIN_ACCESS_ALL, but "
+                                                   "is 9"));
 }
 
 TEST(ServerConfig, JsonIsReadWithEitherSpellingOfKeys) {

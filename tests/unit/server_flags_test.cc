@@ -85,6 +85,20 @@ TEST_F(ServerFlags, FlagsReplaceTheKeysOfTheFileRightOrWrong) {
   EXPECT_FALSE(config.reflection);
 }
 
+TEST_F(ServerFlags, APolicyIsReadWithTheConfiguration) {
+  WriteFile("admin: ADMIN_ACCESS_OFF pools { name: 'p' ids { count: 1 } }");
+  EXPECT_EQ(GoodConfig(RunWithFile({"--admin=all", "--audit_log=/a"})).admin, AdminAccess::kAll);
+  ExpectRefusal(RunWithFile({"--admin=some"}), "admin");
+  ExpectRefusal(RunWithFile({"--policy_file=/nowhere/policy"}), "/nowhere/policy: cannot be read");
+  const std::string policy = path_ + ".policy";
+  std::ofstream(policy) << "rules { identities: '*' }";
+  ExpectRefusal(RunWithFile({"--check_config", "--policy_file=" + policy}),
+                "rules[0].methods: must be 1 .. 64 entries, but is 0");
+  std::ofstream(policy) << "rules { identities: '*' methods: 'lease' }";
+  EXPECT_EQ(GoodConfig(RunWithFile({"--policy_file=" + policy})).policy_file, policy);
+  std::remove(policy.c_str());
+}
+
 TEST_F(ServerFlags, WhatNoFlagNamesStaysAsTheFileOrTheDefaultHasIt) {
   WriteFile("insecure_allow_plaintext: true pools { name: 'p' ids { count: 1 } }");
   Config config = GoodConfig(RunWithFile({}));
@@ -178,8 +192,9 @@ TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
   EXPECT_EQ(help.code, 0);
   for (const char* const flag :
        {"--config", "--listen", "--metrics_listen", "--ready_file", "--engine", "--workers",
-        "--shutdown_grace", "--insecure_allow_plaintext", "--reflection", "--check_config",
-        "--print_config", "--version", "Example: objpoold --config"}) {
+        "--policy_file", "--audit_log", "--admin", "--shutdown_grace", "--insecure_allow_plaintext",
+        "--reflection", "--check_config", "--print_config", "--version",
+        "Example: objpoold --config"}) {
     EXPECT_THAT(help.out, HasSubstr(flag));
   }
   const Exit version = GoodExit(Run({"--version"}));

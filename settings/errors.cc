@@ -1,9 +1,9 @@
-#include "server/config/errors.h"
+#include "settings/errors.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace objpool::server {
+namespace objpool::settings {
 
 void ConfigErrors::Add(std::string_view key, std::string_view what) {
   ++count_;
@@ -51,4 +51,4 @@ std::string Quoted(std::string_view text) {
   return quoted + (text.size() > kMaxBytes ? "\"..." : "\"");
 }
 
-}  // namespace objpool::server
+}  // namespace objpool::settings
