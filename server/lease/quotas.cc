@@ -59,9 +59,8 @@ uint32_t Quotas::Find(uint64_t identity, BootMs now) {
 }
 
 // False when the cell is somebody else's by now.
-bool Quotas::TryReserve(uint32_t cell, uint64_t identity, uint32_t min_count,
+bool Quotas::TryReserve(uint32_t cell, uint64_t identity, uint32_t min_count, uint32_t most,
                         Admission& admission) {
-  const uint32_t most = limits().handles;
   uint64_t word = cells_[cell].word.load(std::memory_order_acquire);
   for (;;) {
     if (cell != kShared && (word & ~kHandlesMask) != TagOf(identity)) return false;
@@ -84,8 +83,7 @@ bool Quotas::TryReserve(uint32_t cell, uint64_t identity, uint32_t min_count,
 
 // Counts a call, where that keeps the cell from being busy for longer than `most_us`, or, unless it
 // is to be refused, in any case. How long it would be too busy: 0 when it was counted.
-uint64_t Quotas::Spend(Cell& cell, uint64_t most_us, bool refuse, BootMs now) const {
-  const uint64_t rate = limits().calls_per_s;
+uint64_t Quotas::Spend(Cell& cell, uint64_t rate, uint64_t most_us, bool refuse, BootMs now) {
   if (rate == 0) return 0;
   const uint64_t now_us = now * 1000;
   uint64_t busy = cell.busy.load(std::memory_order_relaxed);
@@ -102,25 +100,31 @@ uint64_t Quotas::Spend(Cell& cell, uint64_t most_us, bool refuse, BootMs now) co
   }
 }
 
-Quotas::Admission Quotas::Admit(uint64_t identity, uint32_t min_count, uint32_t count, BootMs now) {
+Quotas::Admission Quotas::Admit(uint64_t identity, uint32_t min_count, uint32_t count, BootMs now,
+                                const Own& own) {
   Admission admission{.count = count, .tenant = {}, .has = 0, .retry_ms = 0};
-  const Limits limits = this->limits();
+  const Limits limits = own ? *own : this->limits();
+  // Before any handle has a tenant by it.
+  if (own && !used_.load(std::memory_order_relaxed)) used_.store(true, std::memory_order_relaxed);
   // Again only when the cell has gone to somebody else in between.
   for (;;) {
     const uint32_t cell = Find(identity, now);
-    const uint64_t wait_us = Spend(cells_[cell], kLeaseBurstUs, true, now);
+    const uint64_t wait_us = Spend(cells_[cell], limits.calls_per_s, kLeaseBurstUs, true, now);
     if (wait_us != 0) {
       admission.count = 0;
       admission.retry_ms = (wait_us + 999) / 1000;
       return admission;
     }
-    if (limits.handles == 0 || TryReserve(cell, identity, min_count, admission)) return admission;
+    if (limits.handles == 0 || TryReserve(cell, identity, min_count, limits.handles, admission)) {
+      return admission;
+    }
   }
 }
 
-void Quotas::CountCall(uint64_t identity, BootMs now) {
-  if (limits().calls_per_s == 0) return;
-  (void)Spend(cells_[Find(identity, now)], kUsPerS, false, now);
+void Quotas::CountCall(uint64_t identity, BootMs now, const Own& own) {
+  const uint32_t rate = own ? own->calls_per_s : limits().calls_per_s;
+  if (rate == 0) return;
+  (void)Spend(cells_[Find(identity, now)], rate, kUsPerS, false, now);
 }
 
 void Quotas::Release(Tenant tenant, uint32_t count) {

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "pool/mapped_memory.h"
 #include "pool/pool.h"
@@ -52,6 +53,8 @@ class Quotas {
   [[nodiscard]] Limits limits() const;
   [[nodiscard]] bool limited() const { return limits() != Limits{}; }
 
+  // Limits of one identity that stand in the place of those: the same each time it calls.
+  using Own = std::optional<Limits>;
   // Whether an identity may lease `count` handles, or at least `min_count` of them.
   struct Admission {
     uint32_t count = 0;     // 0: refused; else as many are reserved for the tenant
@@ -59,9 +62,10 @@ class Quotas {
     uint32_t has = 0;       // refused for too many handles: what it has
     uint64_t retry_ms = 0;  // refused for asking too often: ask again then
   };
-  [[nodiscard]] Admission Admit(uint64_t identity, uint32_t min_count, uint32_t count, BootMs now);
+  [[nodiscard]] Admission Admit(uint64_t identity, uint32_t min_count, uint32_t count, BootMs now,
+                                const Own& own = {});
   // Of a renewal or return, which are not refused.
-  void CountCall(uint64_t identity, BootMs now);
+  void CountCall(uint64_t identity, BootMs now, const Own& own = {});
   // What was reserved, and is not used.
   void Release(Tenant tenant, uint32_t count);
 
@@ -103,9 +107,10 @@ class Quotas {
   }
   [[nodiscard]] uint32_t FindOwn(uint64_t identity) const;
   [[nodiscard]] uint32_t Find(uint64_t identity, BootMs now);
-  [[nodiscard]] bool TryReserve(uint32_t cell, uint64_t identity, uint32_t min_count,
+  [[nodiscard]] bool TryReserve(uint32_t cell, uint64_t identity, uint32_t min_count, uint32_t most,
                                 Admission& admission);
-  [[nodiscard]] uint64_t Spend(Cell& cell, uint64_t most_us, bool refuse, BootMs now) const;
+  [[nodiscard]] static uint64_t Spend(Cell& cell, uint64_t rate, uint64_t most_us, bool refuse,
+                                      BootMs now);
 
   // Both, 32 bits each. Who sees some sees `used_` too: it was set before.
   std::atomic<uint64_t> limits_{0};

@@ -40,6 +40,23 @@ TEST(Quotas, HandlesAreForEachIdentity) {
   EXPECT_EQ(quotas.Admit(kAlice, 3, 4, kNow).count, 3u);
 }
 
+TEST(Quotas, LimitsOfOnesOwnStandForThePools) {
+  Quotas quotas(100);
+  const Quotas::Own own = Quotas::Limits{.handles = 3, .calls_per_s = 4};
+  const auto alice = quotas.Admit(kAlice, 1, 8, kNow, own);
+  EXPECT_EQ(alice.count, 3u) << "where the pool has none";
+  quotas.Give(alice.tenant, 5);
+  quotas.TakeBack(5);
+  quotas.SetLimits({.handles = 1});
+  EXPECT_EQ(quotas.Admit(kAlice, 1, 8, kNow, own).count, 1u) << "what it gave back";
+  EXPECT_EQ(quotas.Admit(kBob, 1, 8, kNow).count, 1u);
+  EXPECT_EQ(quotas.Admit(kBob, 1, 8, kNow, Quotas::Limits{}).count, 8u) << "no limit at all";
+  while (quotas.Admit(kAlice, 1, 1, kNow, own).retry_ms == 0) continue;
+  EXPECT_EQ(quotas.Admit(kBob, 1, 1, kNow).retry_ms, 0u);
+  quotas.CountCall(kAlice, kNow, own);
+  EXPECT_NE(quotas.Admit(kAlice, 1, 1, kNow + 100, own).retry_ms, 0u);
+}
+
 TEST(Quotas, AreTakenBackOnceWithTheHandle) {
   Quotas quotas(100);
   quotas.SetLimits({.handles = 2});
