@@ -40,6 +40,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   AppendSessionMetrics(sources, families);
   AppendConnectionMetrics(sources, families);
   AppendRpcMetrics(sources, families);
+  AppendPolicyMetrics(sources, families);
   metrics::AppendProcessMetrics(families);
   return families;
 }

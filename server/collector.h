@@ -12,8 +12,10 @@
 
 #include "pool/slot_map.h"
 #include "server/pin_watch.h"
+#include "server/policy_file.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
+#include "server/service/gate.h"
 #include "server/service/pool_set.h"
 #include "server/service/session_service.h"
 
@@ -28,13 +30,16 @@ struct CollectorSources {
   const SessionService& sessions;
   const DiskAnswers& disk;
   const PinWatch& pins;
+  const Gate& gate;
+  const PolicyFile& policy;
+  const AuditLog* audit;  // may be null
 };
 
 // Every family, those of the process included. Any thread.
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
 // Its parts: what pools and slots hold and hand over; what became of grants; who waits; what goes
-// into and out of buffers; sessions; connections; calls and workers.
+// into and out of buffers; sessions; connections; calls and workers; the policy.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
@@ -47,6 +52,8 @@ void AppendSessionMetrics(const CollectorSources& sources,
                           std::vector<prometheus::MetricFamily>& families);
 void AppendConnectionMetrics(const CollectorSources& sources,
                              std::vector<prometheus::MetricFamily>& families);
+void AppendPolicyMetrics(const CollectorSources& sources,
+                         std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,
                       std::vector<prometheus::MetricFamily>& families);
 

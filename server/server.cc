@@ -34,8 +34,8 @@ std::string Plural(std::size_t count, const char* noun) {
 
 std::unique_ptr<Server> Server::Start(const Config& config, std::string& why) {
   std::unique_ptr<Server> server(new Server(config));
-  if (!server->Plan(why) || !server->StartMetrics(why) || !server->StartEngine(why) ||
-      !server->WriteReady(why)) {
+  if (!server->Plan(why) || !server->MakeGate(why) || !server->StartMetrics(why) ||
+      !server->StartEngine(why) || !server->WriteReady(why)) {
     return nullptr;
   }
   return server;
@@ -105,6 +105,26 @@ bool Server::HasRoom(uint64_t more_bytes, std::string& why) const {
   return false;
 }
 
+bool Server::MakeGate(std::string& why) {
+  const uint32_t workers = plan_.slots->slots();
+  if (!config_.audit_log.empty()) {
+    // One more lane, for the thread that looks after the policy.
+    audit_ = AuditLog::Open(config_.audit_log, workers + 1, why);
+    if (audit_ == nullptr) {
+      why = "audit_log: " + why;
+      return false;
+    }
+  }
+  gate_ = std::make_unique<Gate>(workers, config_.admin, audit_.get());
+  const auto note = [this, workers](bool ok, const std::string& wrong) {
+    if (audit_ == nullptr) return;
+    audit_->Add(workers, {.kind = "policy", .result = ok ? "OK" : "FAILED", .reason = wrong});
+  };
+  policy_ = std::make_unique<PolicyFile>(config_.policy_file,
+                                         std::bind_front(&Gate::Use, gate_.get()), note);
+  return policy_->Load(why);
+}
+
 // Without an engine yet, the worker looks by itself some milliseconds later.
 void Server::Wake(uint32_t worker) {
   if (rpc::Engine* const engine = engine_to_wake_.load(std::memory_order_acquire)) {
@@ -129,17 +149,17 @@ bool Server::StartEngine(std::string& why) {
   lease_service_ = std::make_unique<LeaseService>(
       *pools_, *waiting_, requests_, *disk_,
       state_ == nullptr ? lease::RandomSecret() : state_->request_secret());
-  lease_service_->AddTo(methods_, workers);
+  lease_service_->AddTo(methods_, workers, *gate_);
   session_service_ = std::make_unique<SessionService>(*pools_, *lease_service_, workers,
                                                       [this](uint32_t worker) { Wake(worker); });
-  session_service_->AddTo(methods_);
+  session_service_->AddTo(methods_, *gate_);
   pool_service_ = std::make_unique<PoolService>(*pools_, *changes_, state_ != nullptr);
-  pool_service_->AddTo(methods_, workers);
+  pool_service_->AddTo(methods_, workers, *gate_);
   buffer_service_ = std::make_unique<BufferService>(*pools_);
-  buffer_service_->AddTo(methods_, workers);
+  buffer_service_->AddTo(methods_, workers, *gate_);
   health_service_ = std::make_unique<HealthService>(*pools_);
   health_service_->AddTo(methods_, workers);
-  if (config_.reflection) reflection_service_.AddTo(methods_);
+  if (config_.reflection) reflection_service_.AddTo(methods_, *gate_);
   rpc::EngineOptions options;
   options.host = config_.listen ? config_.listen->host : "";
   options.port = config_.listen ? config_.listen->port : uint16_t{0};
@@ -209,7 +229,8 @@ metrics::HttpResponse Server::Page(std::string_view path, std::string_view accep
   if (!up_.load(std::memory_order_acquire)) return StartingPage();  // A1 <- R1
   return PageAt(
       path, accept,
-      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_},
+      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_,
+                 *gate_, *policy_, audit_.get()},
        .serving = health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING,
        .up_since = up_since_});
 }
@@ -242,6 +263,21 @@ bool Server::Stop(std::chrono::milliseconds grace, std::string& why) {
   return clean;
 }
 
+std::vector<std::string> Server::TakeNews() {
+  std::vector<std::string> news = pins_->TakeNews();
+  const auto add = [&](const std::vector<std::string>& more) {
+    news.insert(news.end(), more.begin(), more.end());
+  };
+  add(policy_->Look());
+  if (audit_ != nullptr) add(audit_->TakeNews());
+  return news;
+}
+
+std::vector<std::string> Server::Reload() {
+  if (audit_ != nullptr) audit_->Reopen();
+  return policy_->Reload();
+}
+
 std::vector<uint64_t> Server::WorkerTurns() const {
   std::vector<uint64_t> turns(engine_->workers());
   for (uint32_t worker = 0; worker < turns.size(); ++worker) {
@@ -266,6 +302,13 @@ std::vector<std::string> Server::Describe() const {
   } else {
     const uint64_t kept = ActiveGrants();
     lines.push_back("state in " + state_->path() + ", with " + Plural(kept, "running grant"));
+  }
+  if (policy_->named()) {
+    lines.push_back("policy of " + Plural(policy_->rules(), "rule") + " from " + policy_->path());
+  } else if (config_.admin == AdminAccess::kLocal && !IsLoopback(config_.listen.host)) {
+    lines.push_back(
+        "clients of other hosts may lease but not administer; a policy_file, or admin: "
+        "ADMIN_ACCESS_ALL, allows it");
   }
   if (!plan_.unpinned_because.empty()) {
     lines.push_back("workers are not pinned to CPUs: " + plan_.unpinned_because);

@@ -18,9 +18,12 @@
 #include "server/made_pools.h"
 #include "server/metrics/http_endpoint.h"
 #include "server/pin_watch.h"
+#include "server/policy_file.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
+#include "server/service/audit_log.h"
 #include "server/service/buffer_service.h"
+#include "server/service/gate.h"
 #include "server/service/health_service.h"
 #include "server/service/lease_service.h"
 #include "server/service/pool_changes.h"
@@ -56,8 +59,11 @@ class Server {
 
   // What serves where, and what a person should know about it: a line each.
   [[nodiscard]] std::vector<std::string> Describe() const;
-  // The same of what has come about since the last call.
-  [[nodiscard]] std::vector<std::string> TakeNews() { return pins_->TakeNews(); }
+  // The same of what has come about since the last call. To be called every second or so, because
+  // it looks for it too.
+  [[nodiscard]] std::vector<std::string> TakeNews();
+  // Reads again what may change while it serves, and says what came of it.
+  [[nodiscard]] std::vector<std::string> Reload();
   [[nodiscard]] std::string address() const { return engine_->address(); }
 
  private:
@@ -67,6 +73,7 @@ class Server {
   [[nodiscard]] bool HasRoom(uint64_t more_bytes, std::string& why) const;
   void Wake(uint32_t worker);
   void Beat(rpc::BootNs now);
+  [[nodiscard]] bool MakeGate(std::string& why);
   [[nodiscard]] bool StartEngine(std::string& why);
   [[nodiscard]] bool StartMetrics(std::string& why);
   [[nodiscard]] bool WriteReady(std::string& why);
@@ -77,6 +84,9 @@ class Server {
   WorkerPlan plan_;
   std::unique_ptr<PinWatch> pins_;
   std::unique_ptr<store::StateDir> state_;  // null without a state_dir
+  std::unique_ptr<AuditLog> audit_;         // null without an audit_log
+  std::unique_ptr<Gate> gate_;
+  std::unique_ptr<PolicyFile> policy_;
   lease::RequestMemory requests_;
   std::unique_ptr<LeaseWaiting> waiting_;  // outlives the pools, which call it
   std::unique_ptr<PoolSet> pools_;

@@ -18,8 +18,8 @@ constexpr const char* kService = "objpool.v1.BufferService";
 // Sends a piece, chunk by chunk, as fast as the client takes them.
 class ReadStream final : public BufferStream {
  public:
-  ReadStream(PoolSet& pools, BufferDesk& desk, rpc::StreamCall& call)
-      : BufferStream(pools, desk, call) {}
+  ReadStream(PoolSet& pools, BufferDesk& desk, const Door& door, rpc::StreamCall& call)
+      : BufferStream(pools, desk, door, call) {}
 
   void OnMessage(std::string_view message) override {
     if (finished()) return;
@@ -84,8 +84,8 @@ class ReadStream final : public BufferStream {
 // Writes each message where it belongs, and answers at the end.
 class WriteStream final : public BufferStream {
  public:
-  WriteStream(PoolSet& pools, BufferDesk& desk, rpc::StreamCall& call)
-      : BufferStream(pools, desk, call) {}
+  WriteStream(PoolSet& pools, BufferDesk& desk, const Door& door, rpc::StreamCall& call)
+      : BufferStream(pools, desk, door, call) {}
 
   void OnMessage(std::string_view message) override {
     if (finished()) return;
@@ -162,14 +162,16 @@ class WriteStream final : public BufferStream {
 
 }  // namespace
 
-void BufferService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
+void BufferService::AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
   desks_ = std::vector<BufferDesk>(workers);
-  methods.Add(kService, "Read", [this](rpc::StreamCall& call) {
-    return std::make_unique<ReadStream>(pools_, desks_[call.worker()], call);
-  });
-  methods.Add(kService, "Write", [this](rpc::StreamCall& call) {
-    return std::make_unique<WriteStream>(pools_, desks_[call.worker()], call);
-  });
+  const Door read{gate, settings::Method::kRead};
+  const Door write{gate, settings::Method::kWrite};
+  methods.Add(kService, "Read", GuardedStream(read, [this, read](rpc::StreamCall& call) {
+                return std::make_unique<ReadStream>(pools_, desks_[call.worker()], read, call);
+              }));
+  methods.Add(kService, "Write", GuardedStream(write, [this, write](rpc::StreamCall& call) {
+                return std::make_unique<WriteStream>(pools_, desks_[call.worker()], write, call);
+              }));
 }
 
 }  // namespace objpool::server

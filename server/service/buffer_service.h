@@ -17,7 +17,8 @@ class BufferService {
   // `pools` must outlive the service, and the service all calls.
   explicit BufferService(PoolSet& pools) : pools_(pools) {}
 
-  void AddTo(rpc::MethodTable& methods, uint32_t workers);
+  // `gate` must outlive the calls.
+  void AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate);
 
  private:
   PoolSet& pools_;

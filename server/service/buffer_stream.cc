@@ -1,19 +1,34 @@
 #include "server/service/buffer_stream.h"
 
 #include "server/service/fields.h"
+#include "server/service/typed_handler.h"
 
 namespace objpool::server {
 
 using google::rpc::Status;
 
-BufferStream::BufferStream(PoolSet& pools, BufferDesk& desk, rpc::StreamCall& call)
-    : pools_(pools), desk_(desk), call_(call), progress_at_(call.now()) {
+BufferStream::BufferStream(PoolSet& pools, BufferDesk& desk, const Door& door,
+                           rpc::StreamCall& call)
+    : pools_(pools),
+      desk_(desk),
+      door_(door),
+      call_(call),
+      peer_(call.peer()),
+      progress_at_(call.now()) {
   ++desk_.streams;
 }
 
 BufferStream::~BufferStream() { --desk_.streams; }
 
+bool BufferStream::Enter(std::string_view pool) {
+  CallInfo info{.worker = call_.worker(), .now = {}, .peer = peer_};
+  const auto refusal = door_.gate.Enter(info, {.method = door_.method, .pool = pool});
+  if (refusal) Fail(*refusal);
+  return !refusal;
+}
+
 bool BufferStream::Open(const std::string& pool, const v1::GrantRef* grant) {
+  if (!Enter(pool)) return false;
   if (desk_.streams > kMaxStreams) {
     Fail(TooManyStreams(kMaxStreams));
     return false;
@@ -58,7 +73,7 @@ bool BufferStream::GrantRuns() {
 }
 
 void BufferStream::OnTick() {
-  if (finished_ || (opened() && !GrantRuns())) return;
+  if (finished_ || (opened() && (!Enter(name_) || !GrantRuns()))) return;
   const rpc::BootNs idle = call_.now() - progress_at_;
   if (stopping_ && idle >= kIdleAtStopNs) {
     Fail(ShuttingDown());

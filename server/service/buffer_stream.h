@@ -21,11 +21,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "objpool/v1/buffer_service.pb.h"
 #include "pool/base/cache_line.h"
 #include "server/rpc/call.h"
 #include "server/service/errors.h"
+#include "server/service/gate.h"
 #include "server/service/pool_set.h"
 
 namespace objpool::server {
@@ -57,7 +59,7 @@ class BufferStream : public rpc::StreamHandler {
   void OnShutdown() override { stopping_ = true; }
 
  protected:
-  BufferStream(PoolSet& pools, BufferDesk& desk, rpc::StreamCall& call);
+  BufferStream(PoolSet& pools, BufferDesk& desk, const Door& door, rpc::StreamCall& call);
 
   // Finds the pool and keeps the grant, null where the request has none. False when that ended the
   // call.
@@ -81,9 +83,14 @@ class BufferStream : public rpc::StreamHandler {
   [[nodiscard]] rpc::StreamCall& call() const { return call_; }
 
  private:
+  // Whether the client may, of this pool. False when that ended the call.
+  [[nodiscard]] bool Enter(std::string_view pool);
+
   PoolSet& pools_;
   BufferDesk& desk_;
+  const Door door_;
   rpc::StreamCall& call_;
+  const std::string peer_;
   std::string name_;           // of the pool; set by Open
   NamedPool* pool_ = nullptr;  // likewise; of this turn
   lease::GrantRef grant_;

@@ -181,6 +181,23 @@ Status QuotaExceeded(const OverQuota& over) {
   return status;
 }
 
+Status Denied(const char* reason, std::string_view identity, const char* method,
+              std::string_view pool) {
+  const std::string who = Shown(identity);
+  const std::string where = Shown(pool);
+  return Make(rpc::Code::kPermissionDenied,
+              who + " may not call " + method + (where.empty() ? "" : " of pool \"" + where + "\""),
+              reason, {{"identity", who}, {"method", method}, {"pool", where}});
+}
+
+std::string ReasonOf(const Status& error) {
+  google::rpc::ErrorInfo info;
+  for (const auto& detail : error.details()) {
+    if (detail.UnpackTo(&info)) return info.reason();
+  }
+  return {};
+}
+
 Status TooManySessions() { return Full("the server has too many sessions already"); }
 
 Status TooManySessionGrants() {

@@ -62,6 +62,11 @@ struct OverQuota {
   uint64_t retry_ms = 0;  // 0: too many handles; else it asked too often
 };
 [[nodiscard]] google::rpc::Status QuotaExceeded(const OverQuota& over);
+// The client may not. `identity` is who it is, `pool` may be empty.
+[[nodiscard]] google::rpc::Status Denied(const char* reason, std::string_view identity,
+                                         const char* method, std::string_view pool);
+// The reason in an error's ErrorInfo; empty where there is none.
+[[nodiscard]] std::string ReasonOf(const google::rpc::Status& error);
 // No session has the token; the session goes on with another stream.
 [[nodiscard]] google::rpc::Status SessionUnknown();
 [[nodiscard]] google::rpc::Status SessionTakenOver();

@@ -85,9 +85,10 @@ google::rpc::Status HealthService::Check(const CallInfo& /*info*/,
 }
 
 void HealthService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
-  methods.Add(kService, "Check",
-              TypedHandler<HealthCheckRequest, HealthCheckResponse>(
-                  pools_.clock(), workers, std::bind_front(&HealthService::Check, this)));
+  methods.Add(
+      kService, "Check",
+      TypedHandler<HealthCheckRequest, HealthCheckResponse>(
+          std::nullopt, pools_.clock(), workers, std::bind_front(&HealthService::Check, this)));
   methods.Add(kService, "Watch",
               [this](rpc::StreamCall& call) { return std::make_unique<Watch>(*this, call); });
   services_ = methods.Services();

@@ -20,6 +20,7 @@ using lease::Disposition;
 using lease::GrantRef;
 using lease::kMaxBatch;
 using lease::Verdict;
+using settings::Method;
 
 constexpr const char* kService = "objpool.v1.LeaseService";
 
@@ -187,11 +188,11 @@ bool LeaseService::LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& 
 // Within the quota of who asks: what fits of it is reserved.
 Status LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const {
   lease::Quotas& quotas = wish.pool.leases->quotas();
-  if (!quotas.limited()) return {};
+  if (!info.quota && !quotas.limited()) return {};
   lease::Waiter& want = wish.waiter;
   const std::string identity = IdentityOf(info);
-  const lease::Quotas::Admission admission =
-      quotas.Admit(HashIdentity(secret_, identity), want.min_count, want.count, info.now);
+  const lease::Quotas::Admission admission = quotas.Admit(
+      HashIdentity(secret_, identity), want.min_count, want.count, info.now, info.quota);
   if (admission.count != 0) {
     want.count = admission.count;
     want.tenant = admission.tenant;
@@ -200,7 +201,7 @@ Status LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const
   wish.pool.leases->CountOverQuota(info.worker);
   return QuotaExceeded({.pool = wish.pool.spec.name,
                         .identity = identity,
-                        .limits = quotas.limits(),
+                        .limits = info.quota.value_or(quotas.limits()),
                         .wanted = want.min_count,
                         .has = admission.has,
                         .retry_ms = admission.retry_ms});
@@ -249,8 +250,8 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
 // Renewals and returns count, and are not refused.
 void LeaseService::CountCall(const CallInfo& info, const NamedPool& pool) const {
   lease::Quotas& quotas = pool.leases->quotas();
-  if (quotas.limits().calls_per_s == 0) return;
-  quotas.CountCall(HashIdentity(secret_, IdentityOf(info)), info.now);
+  if (info.quota.value_or(quotas.limits()).calls_per_s == 0) return;
+  quotas.CountCall(HashIdentity(secret_, IdentityOf(info)), info.now, info.quota);
 }
 
 Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& request,
@@ -310,25 +311,31 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
       [](const Verdict&, v1::RenewResult&) {}, reply);
 }
 
-void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
+void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
   methods.Add(kService, "Lease",
               TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::Lease, this), &disk_));
+                  Door{gate, Method::kLease}, pools_.clock(), workers,
+                  std::bind_front(&LeaseService::Lease, this), &disk_));
   methods.Add(kService, "Return",
               TypedHandler<v1::ReturnRequest, v1::ReturnResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::Return, this)));
+                  Door{gate, Method::kReturn}, pools_.clock(), workers,
+                  std::bind_front(&LeaseService::Return, this)));
   methods.Add(kService, "Renew",
               TypedHandler<v1::RenewRequest, v1::RenewResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::Renew, this), &disk_));
+                  Door{gate, Method::kRenew}, pools_.clock(), workers,
+                  std::bind_front(&LeaseService::Renew, this), &disk_));
   methods.Add(kService, "GetGrant",
               TypedHandler<v1::GetGrantRequest, v1::GetGrantResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::GetGrant, this)));
+                  Door{gate, Method::kGetGrant}, pools_.clock(), workers,
+                  std::bind_front(&LeaseService::GetGrant, this)));
   methods.Add(kService, "CheckFence",
               TypedHandler<v1::CheckFenceRequest, v1::CheckFenceResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::CheckFence, this)));
+                  Door{gate, Method::kCheckFence}, pools_.clock(), workers,
+                  std::bind_front(&LeaseService::CheckFence, this)));
   methods.Add(kService, "ListGrants",
               TypedHandler<v1::ListGrantsRequest, v1::ListGrantsResponse>(
-                  pools_.clock(), workers, std::bind_front(&LeaseService::ListGrants, this)));
+                  Door{gate, Method::kListGrants}, pools_.clock(), workers,
+                  std::bind_front(&LeaseService::ListGrants, this)));
 }
 
 }  // namespace objpool::server

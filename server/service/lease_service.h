@@ -26,7 +26,8 @@ class LeaseService {
         disk_(disk),
         secret_(request_secret) {}
 
-  void AddTo(rpc::MethodTable& methods, uint32_t workers);
+  // `gate` must outlive the calls.
+  void AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate);
 
   // From now on no handle is leased; renew and return go on. Any thread.
   void BeginShutdown() { shutting_down_.store(true, std::memory_order_relaxed); }

@@ -13,6 +13,7 @@ namespace objpool::server {
 namespace {
 
 using google::rpc::Status;
+using settings::Method;
 
 constexpr const char* kService = "objpool.v1.PoolService";
 
@@ -34,18 +35,20 @@ std::optional<Status> PoolService::CreatePool(const CallInfo& info,
   const PoolSpec spec = CheckPool(request.pool(), has_state_dir_, "pool", errors);
   if (!errors.empty()) return ToError(errors);
   // Nobody can have waited for it yet.
-  return changes_.Create(
-      info, spec,
-      [now = info.now](rpc::UnaryCall& call, const Status& error, const NamedPool* pool) {
-        if (error.code() != 0) {
-          call.Finish(ToCallStatus(error));
-          return;
-        }
-        v1::CreatePoolResponse reply;
-        if (pool != nullptr)
-          DescribePool(*pool, now, *reply.mutable_pool());  // else deleted already
-        FinishWith(call, reply);
-      });
+  return changes_.Create(info, spec,
+                         [this, name = spec.name, now = info.now](
+                             rpc::UnaryCall& call, const Status& error, const NamedPool* pool) {
+                           Note(call, Method::kCreatePool, name, error);
+                           if (error.code() != 0) {
+                             call.Finish(ToCallStatus(error));
+                             return;
+                           }
+                           v1::CreatePoolResponse reply;
+                           if (pool != nullptr)
+                             DescribePool(*pool, now,
+                                          *reply.mutable_pool());  // else deleted already
+                           FinishWith(call, reply);
+                         });
 }
 
 Status PoolService::UpdatePool(const CallInfo& info, const v1::UpdatePoolRequest& request,
@@ -128,24 +131,31 @@ Status PoolService::DeletePool(const CallInfo& info, const v1::DeletePoolRequest
   return {};
 }
 
-void PoolService::AddAdminTo(rpc::MethodTable& methods, uint32_t workers) {
+void PoolService::AddAdminTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
   methods.Add(kService, "CreatePool",
               TypedHandler<v1::CreatePoolRequest, v1::CreatePoolResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::CreatePool, this)));
+                  Door{gate, Method::kCreatePool}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::CreatePool, this)));
   methods.Add(kService, "UpdatePool",
               TypedHandler<v1::UpdatePoolRequest, v1::UpdatePoolResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::UpdatePool, this)));
+                  Door{gate, Method::kUpdatePool}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::UpdatePool, this)));
   methods.Add(kService, "DrainPool",
               TypedHandler<v1::DrainPoolRequest, v1::DrainPoolResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::DrainPool, this)));
+                  Door{gate, Method::kDrainPool}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::DrainPool, this)));
   methods.Add(kService, "ResumePool",
               TypedHandler<v1::ResumePoolRequest, v1::ResumePoolResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::ResumePool, this)));
+                  Door{gate, Method::kResumePool}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::ResumePool, this)));
   methods.Add(kService, "DeletePool",
               TypedHandler<v1::DeletePoolRequest, v1::DeletePoolResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::DeletePool, this)));
+                  Door{gate, Method::kDeletePool}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::DeletePool, this)));
   methods.Add(kService, "WatchPool",
-              [this](rpc::StreamCall& call) { return WatchPool(pools_, call); });
+              GuardedStream({gate, Method::kWatchPool}, [this, &gate](rpc::StreamCall& call) {
+                return WatchPool(pools_, gate, call);
+              }));
 }
 
 }  // namespace objpool::server

@@ -14,6 +14,7 @@ namespace {
 
 using google::rpc::Status;
 using lease::LeasePool;
+using settings::Method;
 
 constexpr const char* kService = "objpool.v1.PoolService";
 constexpr uint32_t kMaxLooked = 16'384;  // as ListGrants
@@ -170,7 +171,9 @@ std::optional<Status> PoolService::AuditPool(const CallInfo& info,
   auto reply = std::make_shared<v1::AuditPoolResponse>();
   return changes_.Look(
       info, pool->spec, [reply](const NamedPool& found) { Audit(found, *reply); },
-      [reply](rpc::UnaryCall& call, const Status& failed, const NamedPool* /*pool*/) {
+      [this, reply, name = pool->spec.name](rpc::UnaryCall& call, const Status& failed,
+                                            const NamedPool* /*pool*/) {
+        Note(call, Method::kAuditPool, name, failed);
         if (failed.code() != 0) {
           call.Finish(ToCallStatus(failed));
         } else {
@@ -179,22 +182,27 @@ std::optional<Status> PoolService::AuditPool(const CallInfo& info,
       });
 }
 
-void PoolService::AddHandlesTo(rpc::MethodTable& methods, uint32_t workers) {
+void PoolService::AddHandlesTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
   methods.Add(kService, "GetHandle",
               TypedHandler<v1::GetHandleRequest, v1::GetHandleResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::GetHandle, this)));
+                  Door{gate, Method::kGetHandle}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::GetHandle, this)));
   methods.Add(kService, "ListHandles",
               TypedHandler<v1::ListHandlesRequest, v1::ListHandlesResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::ListHandles, this)));
+                  Door{gate, Method::kListHandles}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::ListHandles, this)));
   methods.Add(kService, "QuarantineHandle",
               TypedHandler<v1::QuarantineHandleRequest, v1::QuarantineHandleResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::QuarantineHandle, this)));
+                  Door{gate, Method::kQuarantineHandle}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::QuarantineHandle, this)));
   methods.Add(kService, "ReinstateHandle",
               TypedHandler<v1::ReinstateHandleRequest, v1::ReinstateHandleResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::ReinstateHandle, this)));
+                  Door{gate, Method::kReinstateHandle}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::ReinstateHandle, this)));
   methods.Add(kService, "AuditPool",
               TypedHandler<v1::AuditPoolRequest, v1::AuditPoolResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::AuditPool, this)));
+                  Door{gate, Method::kAuditPool}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::AuditPool, this)));
 }
 
 }  // namespace objpool::server

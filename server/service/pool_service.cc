@@ -14,6 +14,7 @@ namespace objpool::server {
 namespace {
 
 using google::rpc::Status;
+using settings::Method;
 
 constexpr const char* kService = "objpool.v1.PoolService";
 constexpr std::size_t kMaxNameBytes = 63;
@@ -105,8 +106,8 @@ Status PoolService::GetPool(const CallInfo& info, const v1::GetPoolRequest& requ
   return {};
 }
 
-// The token is the name of the last pool of the page before, so that a page is right whatever
-// happens to the pools between two calls.
+// Those that the client may see. The token is the name of the last pool of the page before, so that
+// a page is right whatever happens to the pools between two calls.
 Status PoolService::ListPools(const CallInfo& info, const v1::ListPoolsRequest& request,
                               v1::ListPoolsResponse& reply) {
   Violations bad;
@@ -121,10 +122,16 @@ Status PoolService::ListPools(const CallInfo& info, const v1::ListPoolsRequest& 
   auto at = std::ranges::upper_bound(pools, request.page_token(), {}, [](const NamedPool* pool) {
     return std::string_view(pool->spec.name);
   });
-  for (uint32_t i = 0; i < size && at != pools.end(); ++i, ++at) {
-    DescribePool(**at, info.now, *reply.add_pools());
+  const NamedPool* last = nullptr;
+  for (; at != pools.end(); ++at) {
+    if (!gate_->Allows(info, {.method = Method::kListPools, .pool = (*at)->spec.name})) continue;
+    if (static_cast<uint32_t>(reply.pools_size()) == size) {
+      reply.set_next_page_token(last->spec.name);
+      break;
+    }
+    last = *at;
+    DescribePool(*last, info.now, *reply.add_pools());
   }
-  if (at != pools.end()) reply.set_next_page_token((*(at - 1))->spec.name);
   return {};
 }
 
@@ -176,21 +183,32 @@ Status PoolService::RevokeGrant(const CallInfo& info, const v1::RevokeGrantReque
                                .now = info.now});
 }
 
-void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
+void PoolService::Note(rpc::UnaryCall& call, Method method, const std::string& pool,
+                       const Status& result) {
+  const CallInfo info{.worker = call.worker(), .now = {}, .call = &call};
+  gate_->Note(info, {.method = method, .pool = pool}, result);
+}
+
+void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
   methods.Add(kService, "GetPool",
               TypedHandler<v1::GetPoolRequest, v1::GetPoolResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::GetPool, this)));
+                  Door{gate, Method::kGetPool}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::GetPool, this)));
   methods.Add(kService, "ListPools",
               TypedHandler<v1::ListPoolsRequest, v1::ListPoolsResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::ListPools, this)));
+                  Door{gate, Method::kListPools}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::ListPools, this)));
   methods.Add(kService, "GetPoolStats",
               TypedHandler<v1::GetPoolStatsRequest, v1::GetPoolStatsResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::GetPoolStats, this)));
+                  Door{gate, Method::kGetPoolStats}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::GetPoolStats, this)));
   methods.Add(kService, "RevokeGrant",
               TypedHandler<v1::RevokeGrantRequest, v1::RevokeGrantResponse>(
-                  pools_.clock(), workers, std::bind_front(&PoolService::RevokeGrant, this)));
-  AddAdminTo(methods, workers);
-  AddHandlesTo(methods, workers);
+                  Door{gate, Method::kRevokeGrant}, pools_.clock(), workers,
+                  std::bind_front(&PoolService::RevokeGrant, this)));
+  gate_ = &gate;
+  AddAdminTo(methods, workers, gate);
+  AddHandlesTo(methods, workers, gate);
 }
 
 }  // namespace objpool::server

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "objpool/v1/pool_service.pb.h"
 #include "server/rpc/method_table.h"
@@ -19,7 +20,8 @@ class PoolService {
   PoolService(PoolSet& pools, PoolChanges& changes, bool has_state_dir)
       : pools_(pools), changes_(changes), has_state_dir_(has_state_dir) {}
 
-  void AddTo(rpc::MethodTable& methods, uint32_t workers);
+  // `gate` must outlive the calls.
+  void AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate);
 
   [[nodiscard]] google::rpc::Status GetPool(const CallInfo& info, const v1::GetPoolRequest& request,
                                             v1::GetPoolResponse& reply);
@@ -68,13 +70,17 @@ class PoolService {
                                                              v1::AuditPoolResponse& reply);
 
  private:
-  void AddAdminTo(rpc::MethodTable& methods, uint32_t workers);
-  void AddHandlesTo(rpc::MethodTable& methods, uint32_t workers);
+  void AddAdminTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate);
+  void AddHandlesTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate);
+  // Of a call that is answered later.
+  void Note(rpc::UnaryCall& call, settings::Method method, const std::string& pool,
+            const google::rpc::Status& result);
   void SetDraining(NamedPool& pool, bool draining);
 
   PoolSet& pools_;
   PoolChanges& changes_;
   const bool has_state_dir_;
+  Gate* gate_ = nullptr;   // set by AddTo
   std::mutex admin_lock_;  // of those who change a pool
 };
 

@@ -18,7 +18,8 @@ constexpr uint64_t kDefaultIntervalMs = 1000;
 
 class Watch final : public rpc::StreamHandler {
  public:
-  Watch(const PoolSet& pools, rpc::StreamCall& call) : pools_(pools), call_(call) {}
+  Watch(const PoolSet& pools, Gate& gate, rpc::StreamCall& call)
+      : pools_(pools), gate_(gate), call_(call), peer_(call.peer()) {}
 
   void OnMessage(std::string_view message) override {
     v1::WatchPoolRequest request;
@@ -61,6 +62,12 @@ class Watch final : public rpc::StreamHandler {
   // What it is, if that is not what was told last.
   void Tell() {
     if (finished_ || interval_ms_ == 0) return;
+    CallInfo info{.worker = call_.worker(), .now = {}, .peer = peer_};
+    const Gate::Ask ask{.method = settings::Method::kWatchPool, .pool = name_};
+    if (const auto refusal = gate_.Enter(info, ask)) {
+      Finish(ToCallStatus(*refusal));
+      return;
+    }
     const NamedPool* const pool = pools_.Find(name_);
     if (pool == nullptr) {
       Finish(ToCallStatus(PoolUnknown(name_)));
@@ -88,7 +95,9 @@ class Watch final : public rpc::StreamHandler {
   }
 
   const PoolSet& pools_;
+  Gate& gate_;
   rpc::StreamCall& call_;
+  const std::string peer_;
   std::string name_;
   uint64_t interval_ms_ = 0;  // 0 until the request has come
   uint64_t next_ms_ = 0;
@@ -98,8 +107,9 @@ class Watch final : public rpc::StreamHandler {
 
 }  // namespace
 
-std::unique_ptr<rpc::StreamHandler> WatchPool(const PoolSet& pools, rpc::StreamCall& call) {
-  return std::make_unique<Watch>(pools, call);
+std::unique_ptr<rpc::StreamHandler> WatchPool(const PoolSet& pools, Gate& gate,
+                                              rpc::StreamCall& call) {
+  return std::make_unique<Watch>(pools, gate, call);
 }
 
 }  // namespace objpool::server

@@ -125,10 +125,12 @@ ServerReflectionResponse ReflectionService::Answer(const ServerReflectionRequest
   return reply;
 }
 
-void ReflectionService::AddTo(rpc::MethodTable& methods) {
+void ReflectionService::AddTo(rpc::MethodTable& methods, Gate& gate) {
   methods.Add(
       "grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo",
-      [this](rpc::StreamCall& call) { return std::make_unique<Conversation>(*this, call); });
+      GuardedStream({gate, settings::Method::kServerReflectionInfo}, [this](rpc::StreamCall& call) {
+        return std::make_unique<Conversation>(*this, call);
+      }));
   services_ = methods.Services();
   for (const std::string& name : services_) {
     const auto* const service = DescriptorPool::generated_pool()->FindServiceByName(name);

@@ -12,13 +12,14 @@
 
 #include "grpc/reflection/v1alpha/reflection.pb.h"
 #include "server/rpc/method_table.h"
+#include "server/service/gate.h"
 
 namespace objpool::server {
 
 class ReflectionService {
  public:
   // Add it last: it shows what is in `methods` then, itself included.
-  void AddTo(rpc::MethodTable& methods);
+  void AddTo(rpc::MethodTable& methods, Gate& gate);
 
   // The answer to one question.
   [[nodiscard]] grpc::reflection::v1alpha::ServerReflectionResponse Answer(

@@ -11,6 +11,7 @@ namespace objpool::server {
 namespace {
 
 using google::rpc::Status;
+using settings::Method;
 using Operation = v1::SessionOperation;
 
 constexpr int kMaxLost = 1024;
@@ -102,12 +103,16 @@ std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, le
   v1::SessionAnswer& answer = NewAnswer(id);
   v1::LeaseResponse& reply = *answer.mutable_lease();
   uint64_t ticket = 0;
-  const CallInfo info{.worker = worker_,
-                      .now = now,
-                      .call = nullptr,
-                      .asker = &asker,
-                      .ticket = &ticket,
-                      .peer = peer_};
+  CallInfo info{.worker = worker_,
+                .now = now,
+                .call = nullptr,
+                .asker = &asker,
+                .ticket = &ticket,
+                .peer = peer_};
+  if (auto refusal = service_.gate().Enter(info, AskOf(Method::kLease, request))) {
+    Answer(std::move(answer), *refusal);
+    return 1;
+  }
   const std::optional<Status> error = service_.leases().Lease(info, request, reply);
   ticket_ = std::max(ticket_, ticket);
   if (!error) return wanted;
@@ -162,7 +167,11 @@ std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& req
                                        lease::BootMs now) {
   v1::SessionAnswer& answer = NewAnswer(id);
   v1::ReturnResponse& reply = *answer.mutable_give_back();
-  const CallInfo info{.worker = worker_, .now = now, .peer = peer_};
+  CallInfo info{.worker = worker_, .now = now, .peer = peer_};
+  if (auto refusal = service_.gate().Enter(info, AskOf(Method::kReturn, request))) {
+    Answer(std::move(answer), *refusal);
+    return 1;
+  }
   const Status error = service_.leases().Return(info, request, reply);
   const NamedPool* const pool = service_.pools().Find(request.pool());
   if (error.code() == 0 && pool != nullptr) {
@@ -183,7 +192,11 @@ std::size_t SessionStream::ServeRenew(uint64_t id, const v1::RenewRequest& reque
   v1::SessionAnswer& answer = NewAnswer(id);
   v1::RenewResponse& reply = *answer.mutable_renew();
   uint64_t ticket = 0;
-  const CallInfo info{.worker = worker_, .now = now, .ticket = &ticket, .peer = peer_};
+  CallInfo info{.worker = worker_, .now = now, .ticket = &ticket, .peer = peer_};
+  if (auto refusal = service_.gate().Enter(info, AskOf(Method::kRenew, request))) {
+    Answer(std::move(answer), *refusal);
+    return 1;
+  }
   const Status error = service_.leases().Renew(info, request, reply);
   ticket_ = std::max(ticket_, ticket);
   const NamedPool* const pool = service_.pools().Find(request.pool());
@@ -226,6 +239,7 @@ std::size_t SessionStream::ServeAttach(uint64_t id, const v1::AttachRequest& req
 
 Status SessionStream::AttachOne(const v1::AttachItem& item, int place, lease::BootMs now) {
   const std::string field = "items[" + std::to_string(place) + "]";
+  if (auto refusal = RefuseRenew(item.pool(), now)) return *refusal;
   Status error;
   const NamedPool* const pool = FindPool(service_.pools(), field + ".pool", item.pool(), error);
   if (pool == nullptr) return error;
@@ -243,6 +257,12 @@ Status SessionStream::AttachOne(const v1::AttachItem& item, int place, lease::Bo
   if (!RoomFor(1)) return TooManySessionGrants();
   session_->grants.Add(name, ref, 0, verdict.deadline, now);
   return {};
+}
+
+// What a session has, its heartbeats renew.
+std::optional<Status> SessionStream::RefuseRenew(std::string_view pool, lease::BootMs now) {
+  CallInfo info{.worker = worker_, .now = now, .peer = peer_};
+  return service_.gate().Enter(info, {.method = Method::kRenew, .pool = pool});
 }
 
 void SessionStream::BeginWalk(const Operation& operation) {
@@ -275,18 +295,22 @@ std::size_t SessionStream::StepWalk(lease::BootMs now) {
     return before - walk_->end;
   }
   v1::HeartbeatResponse& reply = *walk_->answer.mutable_heartbeat();
-  walk_->done += RenewRun(Step(now), grants, walk_->end, kRunLength, walk_->ttl_ms,
-                          [&](const GrantNews& news) {
-                            if (reply.lost_size() >= kMaxLost) {
-                              Notice(news);
-                              return;
-                            }
-                            v1::LostGrant& lost = *reply.add_lost();
-                            lost.set_pool(news.pool);
-                            lost.mutable_grant()->set_handle(news.ref.handle);
-                            lost.mutable_grant()->set_fence(news.ref.fence);
-                            *lost.mutable_reason() = news.reason;
-                          });
+  const auto lose = [&](const GrantNews& news) {
+    if (reply.lost_size() >= kMaxLost) {
+      Notice(news);
+      return;
+    }
+    v1::LostGrant& lost = *reply.add_lost();
+    lost.set_pool(news.pool);
+    lost.mutable_grant()->set_handle(news.ref.handle);
+    lost.mutable_grant()->set_fence(news.ref.fence);
+    *lost.mutable_reason() = news.reason;
+  };
+  if (const auto refusal = RefuseRenew(grants.PoolOf(grants.at(before - 1)), now)) {
+    LoseRun(Step(now), grants, walk_->end, kRunLength, *refusal, lose);
+  } else {
+    walk_->done += RenewRun(Step(now), grants, walk_->end, kRunLength, walk_->ttl_ms, lose);
+  }
   return before - walk_->end;
 }
 

@@ -70,13 +70,14 @@ void TellLost(const Run& run, std::size_t place, const Verdict& verdict, lease::
                                         .now = now})});
 }
 
-// All of the run are lost with their pool.
-void LosePool(const Run& run, SessionGrants& grants, const OnNews& lost) {
+// All of the run are lost.
+void LoseAll(const Run& run, SessionGrants& grants, const google::rpc::Status& reason,
+             const OnNews& lost) {
   for (std::size_t i = run.end; i > run.first; --i) {
     lost({.kind = v1::SESSION_NOTICE_KIND_ENDED,
           .pool = run.name,
           .ref = run.refs[i - 1 - run.first],
-          .reason = PoolUnknown(run.name)});
+          .reason = reason});
     grants.RemoveAt(i - 1);
   }
 }
@@ -109,7 +110,7 @@ uint32_t RenewRun(const SessionStep& step, SessionGrants& grants, std::size_t& e
   BatchRoom<Verdict> verdicts;
   const Run run = TakeRun(step, grants, end, most, room);
   if (run.pool == nullptr) {
-    LosePool(run, grants, lost);
+    LoseAll(run, grants, PoolUnknown(run.name), lost);
     return 0;
   }
   const uint64_t last_ttl_ms = grants.at(run.first).ttl_ms;
@@ -135,13 +136,20 @@ uint32_t RenewRun(const SessionStep& step, SessionGrants& grants, std::size_t& e
   return renewed;
 }
 
+void LoseRun(const SessionStep& step, SessionGrants& grants, std::size_t& end, std::size_t most,
+             const google::rpc::Status& reason, const OnNews& lost) {
+  const Forgetter forgetter(step, grants);
+  BatchRoom<GrantRef> room;
+  LoseAll(TakeRun(step, grants, end, most, room), grants, reason, lost);
+}
+
 void LookAtRun(const SessionStep& step, SessionGrants& grants, std::size_t& end, std::size_t most,
                const OnNews& news) {
   const Forgetter forgetter(step, grants);
   BatchRoom<GrantRef> room;
   const Run run = TakeRun(step, grants, end, most, room);
   if (run.pool == nullptr) {
-    LosePool(run, grants, news);
+    LoseAll(run, grants, PoolUnknown(run.name), news);
     return;
   }
   for (std::size_t i = run.end; i > run.first; --i) {

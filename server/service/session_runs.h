@@ -49,6 +49,9 @@ using OnNews = std::function<void(const GrantNews&)>;
 [[nodiscard]] uint32_t RenewRun(const SessionStep& step, lease::SessionGrants& grants,
                                 std::size_t& end, std::size_t most, std::optional<uint64_t> ttl_ms,
                                 const OnNews& lost);
+// Forgets them, and tells of each that it was lost for that reason.
+void LoseRun(const SessionStep& step, lease::SessionGrants& grants, std::size_t& end,
+             std::size_t most, const google::rpc::Status& reason, const OnNews& lost);
 // Looks at them. Tells of those that expire soon, and of those that have ended, which it forgets.
 void LookAtRun(const SessionStep& step, lease::SessionGrants& grants, std::size_t& end,
                std::size_t most, const OnNews& news);

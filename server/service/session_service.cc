@@ -29,10 +29,12 @@ SessionService::SessionService(PoolSet& pools, LeaseService& leases, uint32_t wo
 
 SessionService::~SessionService() = default;
 
-void SessionService::AddTo(rpc::MethodTable& methods) {
-  methods.Add("objpool.v1.LeaseService", "Session", [this](rpc::StreamCall& call) {
-    return std::make_unique<SessionStream>(*this, call);
-  });
+void SessionService::AddTo(rpc::MethodTable& methods, Gate& gate) {
+  gate_ = &gate;
+  methods.Add("objpool.v1.LeaseService", "Session",
+              GuardedStream({gate, settings::Method::kSession}, [this](rpc::StreamCall& call) {
+                return std::make_unique<SessionStream>(*this, call);
+              }));
 }
 
 ServedSession* SessionService::Begin(SessionStream& stream, uint64_t linger_ms,

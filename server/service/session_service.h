@@ -42,7 +42,8 @@ class SessionService {
                  std::function<void(uint32_t worker)> wake);
   ~SessionService();
 
-  void AddTo(rpc::MethodTable& methods);
+  // `gate` must outlive the service.
+  void AddTo(rpc::MethodTable& methods, Gate& gate);
 
   // Hands sessions over, ends those that have lingered long enough, gives back what they had,
   // looks at what the others have; a little of it at each call. True when there is more to do.
@@ -62,6 +63,7 @@ class SessionService {
   [[nodiscard]] PoolSet& pools() { return pools_; }
   [[nodiscard]] LeaseService& leases() { return leases_; }
   [[nodiscard]] lease::SessionDirectory& directory() { return directory_; }
+  [[nodiscard]] Gate& gate() { return *gate_; }
   // A new session for the stream; null when there are too many.
   [[nodiscard]] ServedSession* Begin(SessionStream& stream, uint64_t linger_ms, std::string holder);
   // The stream is told later, or at once, by Joined or Unknown.
@@ -120,6 +122,7 @@ class SessionService {
 
   PoolSet& pools_;
   LeaseService& leases_;
+  Gate* gate_ = nullptr;  // set by AddTo
   const std::function<void(uint32_t worker)> wake_;
   lease::SessionDirectory directory_;
   std::vector<Desk> desks_;

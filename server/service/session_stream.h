@@ -122,6 +122,8 @@ class SessionStream final : public rpc::StreamHandler {
                                         lease::BootMs now);
   [[nodiscard]] google::rpc::Status AttachOne(const v1::AttachItem& item, int place,
                                               lease::BootMs now);
+  [[nodiscard]] std::optional<google::rpc::Status> RefuseRenew(std::string_view pool,
+                                                               lease::BootMs now);
   void BeginWalk(const v1::SessionOperation& operation);
   [[nodiscard]] std::size_t StepWalk(lease::BootMs now);
   void EndWalk();

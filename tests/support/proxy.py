@@ -52,6 +52,10 @@ class Proxy:
             pass
         end.close()
 
+    def connect(self):
+        """A connection to the target."""
+        return socket.create_connection(self.target.rsplit(":", 1), timeout=None)
+
     def _accept(self):
         while True:
             try:
@@ -59,7 +63,7 @@ class Proxy:
             except OSError:
                 return
             try:
-                far = socket.create_connection(self.target.rsplit(":", 1), timeout=None)
+                far = self.connect()
             except OSError:
                 near.close()
                 continue

@@ -70,7 +70,7 @@ class BufferServiceTest : public ::testing::Test {
     EXPECT_NE(pools_, nullptr) << why;
     EXPECT_TRUE(pools_->Attach(0, why)) << why;
     service_ = std::make_unique<BufferService>(*pools_);
-    service_->AddTo(methods_, 1);
+    service_->AddTo(methods_, 1, gate_);
     pool_ = pools_->Find("b");
   }
 
@@ -120,6 +120,7 @@ class BufferServiceTest : public ::testing::Test {
   std::unique_ptr<PoolSet> pools_;
   NamedPool* pool_ = nullptr;
   std::unique_ptr<BufferService> service_;
+  Gate gate_{1, AdminAccess::kLocal, nullptr};
   rpc::MethodTable methods_;
   FakeStream call_;
 };
