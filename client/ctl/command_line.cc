@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kFooter =
     "Exit codes: 0 ok; 1 the server refused, or some items failed; 2 usage; 3 pool exhausted;\n"
     "  4 the server said what cannot be true; 5 it cannot be reached or does not answer;\n"
-    "  6 a lease was lost; 7 the load was the bottleneck; 8 a result is worse;\n"
+    "  6 a lease was lost; 7 the load was the bottleneck; 8 a result is worse; 9 denied;\n"
     "  130 interrupted, or 128 + signal; of a command behind --: its own, 128 + signal, 126 it\n"
     "  cannot be run, 127 there is none.\n"
     "Data goes to the standard output, errors to the standard error.\n"

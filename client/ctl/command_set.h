@@ -54,6 +54,7 @@ struct CommandSet {
   Milliseconds linger{10'000};
   std::string service;
   StateOptions state;
+  PolicyOptions policy;
   BenchOptions bench;
   CompareOptions compare;
   bool warmup_given = false;
@@ -64,7 +65,7 @@ void AddLeaseCommands(CommandSet& set);     // lease, session, return, renew
 void AddOnlookerCommands(CommandSet& set);  // grant, grants, check-fence, revoke
 void AddPoolCommands(CommandSet& set);      // pool, handles, handle, watch, top
 void AddBufferCommands(CommandSet& set);    // read, write
-void AddServerCommands(CommandSet& set);    // pools, probe, state
+void AddServerCommands(CommandSet& set);    // pools, probe, state, policy
 void AddBenchCommands(CommandSet& set);     // bench
 
 }  // namespace objpool::client

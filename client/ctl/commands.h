@@ -156,6 +156,20 @@ struct StateOptions {
 // the path: its output and exit code are this command's.
 [[nodiscard]] Exit RunState(const StateOptions& options, const Target& target, Console& console);
 
+struct PolicyOptions {
+  std::string file;
+  // test only
+  std::string identity;
+  std::string method;  // as Lease
+  std::string pool;    // Default: empty, any pool.
+};
+// Neither asks a server. kUsage where the file is wrong.
+[[nodiscard]] Exit RunPolicyCheck(const PolicyOptions& options, const Target& target,
+                                  Console& console);
+// What the policy says of such a call, and the rule that says it: kDenied where none allows it.
+[[nodiscard]] Exit RunPolicyTest(const PolicyOptions& options, const Target& target,
+                                 Console& console);
+
 enum class HoldDistribution : uint8_t { kFixed, kUniform, kExponential };
 
 enum class BenchScenario : uint8_t {

@@ -26,6 +26,7 @@ enum class Exit : uint8_t {
   kLost = 6,         // a lease was lost while it was in use
   kInvalid = 7,      // bench --rate: the load was the bottleneck
   kWorse = 8,        // bench compare: the second result is worse
+  kDenied = 9,       // policy test: no rule allows it
   kInterrupted = 130,
 };
 

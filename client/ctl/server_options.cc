@@ -1,4 +1,4 @@
-// The command line of pools, probe and state: how the server is doing.
+// The command line of pools, probe, state and policy: how the server is doing, and what it is told.
 #include "client/ctl/command_set.h"
 #include "client/ctl/option_kinds.h"
 
@@ -46,11 +46,45 @@ void AddState(CommandSet& set) {
               "  objpoolctl state verify /backup/objpool && echo sound"));
 }
 
+void AddPolicy(CommandSet& set) {
+  CLI::App* policy =
+      set.app.add_subcommand("policy", "Look at a server's policy file, without a server");
+  policy->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what,
+                       Exit (*go)(const PolicyOptions&, const Target&, Console&)) {
+    CLI::App* command =
+        set.Add(*policy, name, what, [&set, go](const Target& target, Console& console) {
+          return go(set.policy, target, console);
+        });
+    command->add_option("FILE", set.policy.file, "The policy_file of the server")->required();
+    return command;
+  };
+  CLI::App* check = add("check", "Say what is wrong in it, or ok", RunPolicyCheck);
+  check->footer(Example("  objpoolctl policy check policy.textproto && systemctl reload objpoold"));
+  CLI::App* test =
+      add("test", "Say whether a client may make a call, and by which rule", RunPolicyTest);
+  test->add_option(
+          "--identity", set.policy.identity,
+          "The client, as the server knows it: an address, spiffe://..., dns:NAME, cn:NAME "
+          "or uid:N")
+      ->required();
+  test->add_option("--method", set.policy.method, "The call, as in Lease")->required();
+  test->add_option("--pool", set.policy.pool, "The pool that it names [any]")
+      ->check(CheckPool, "", "");
+  test->footer(
+      Example("  objpoolctl policy test policy.textproto --identity 10.1.2.3 --method Lease "
+              "--pool ports") +
+      "\nExit codes: 0 allowed; 9 denied; 2 the file is wrong. What the server's key "
+      "`admin` forbids\n  is forbidden whatever a policy says.");
+  policy->footer(Example("  objpoolctl policy check policy.textproto"));
+}
+
 }  // namespace
 
 void AddServerCommands(CommandSet& set) {
   AddLooks(set);
   AddState(set);
+  AddPolicy(set);
 }
 
 }  // namespace objpool::client
