@@ -305,7 +305,8 @@ std::vector<std::string> Server::Describe() const {
   }
   if (policy_->named()) {
     lines.push_back("policy of " + Plural(policy_->rules(), "rule") + " from " + policy_->path());
-  } else if (config_.admin == AdminAccess::kLocal && !IsLoopback(config_.listen.host)) {
+  } else if (config_.admin == AdminAccess::kLocal && config_.listen &&
+             !IsLoopback(config_.listen->host)) {
     lines.push_back(
         "clients of other hosts may lease but not administer; a policy_file, or admin: "
         "ADMIN_ACCESS_ALL, allows it");

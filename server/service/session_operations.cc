@@ -85,13 +85,24 @@ bool SessionStream::RoomFor(std::size_t grants) const {
 }
 
 std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, lease::BootMs now) {
+  std::unique_ptr<LeaseAsker> asker;
+  uint64_t ticket = 0;
+  CallInfo info{.worker = worker_,
+                .now = now,
+                .call = nullptr,
+                .asker = &asker,
+                .ticket = &ticket,
+                .peer = peer_};
+  if (const auto refusal = service_.gate().Enter(info, AskOf(Method::kLease, request))) {
+    Refuse(id, *refusal);
+    return 1;
+  }
   const uint32_t wanted = std::clamp(request.count(), uint32_t{1}, lease::kMaxBatch);
   if (!RoomFor(wanted)) {
     Refuse(id, TooManySessionGrants());
     return 1;
   }
   const bool named = !request.request_id().empty();
-  std::unique_ptr<LeaseAsker> asker;
   if (request.has_max_wait()) {
     if (line_->waiting >= kMaxWaiting || line_->waited_for + wanted > kMaxWaitedFor) {
       Refuse(id, TooManySessionWaits());
@@ -102,17 +113,6 @@ std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, le
   if (request.holder().empty() && !session_->holder.empty()) request.set_holder(session_->holder);
   v1::SessionAnswer& answer = NewAnswer(id);
   v1::LeaseResponse& reply = *answer.mutable_lease();
-  uint64_t ticket = 0;
-  CallInfo info{.worker = worker_,
-                .now = now,
-                .call = nullptr,
-                .asker = &asker,
-                .ticket = &ticket,
-                .peer = peer_};
-  if (auto refusal = service_.gate().Enter(info, AskOf(Method::kLease, request))) {
-    Answer(std::move(answer), *refusal);
-    return 1;
-  }
   const std::optional<Status> error = service_.leases().Lease(info, request, reply);
   ticket_ = std::max(ticket_, ticket);
   if (!error) return wanted;
@@ -165,13 +165,13 @@ void SessionStream::Hold(const NamedPool& pool, const v1::LeaseResponse& reply, 
 
 std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& request,
                                        lease::BootMs now) {
-  v1::SessionAnswer& answer = NewAnswer(id);
-  v1::ReturnResponse& reply = *answer.mutable_give_back();
   CallInfo info{.worker = worker_, .now = now, .peer = peer_};
-  if (auto refusal = service_.gate().Enter(info, AskOf(Method::kReturn, request))) {
-    Answer(std::move(answer), *refusal);
+  if (const auto refusal = service_.gate().Enter(info, AskOf(Method::kReturn, request))) {
+    Refuse(id, *refusal);
     return 1;
   }
+  v1::SessionAnswer& answer = NewAnswer(id);
+  v1::ReturnResponse& reply = *answer.mutable_give_back();
   const Status error = service_.leases().Return(info, request, reply);
   const NamedPool* const pool = service_.pools().Find(request.pool());
   if (error.code() == 0 && pool != nullptr) {
@@ -189,14 +189,14 @@ std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& req
 
 std::size_t SessionStream::ServeRenew(uint64_t id, const v1::RenewRequest& request,
                                       lease::BootMs now) {
-  v1::SessionAnswer& answer = NewAnswer(id);
-  v1::RenewResponse& reply = *answer.mutable_renew();
   uint64_t ticket = 0;
   CallInfo info{.worker = worker_, .now = now, .ticket = &ticket, .peer = peer_};
-  if (auto refusal = service_.gate().Enter(info, AskOf(Method::kRenew, request))) {
-    Answer(std::move(answer), *refusal);
+  if (const auto refusal = service_.gate().Enter(info, AskOf(Method::kRenew, request))) {
+    Refuse(id, *refusal);
     return 1;
   }
+  v1::SessionAnswer& answer = NewAnswer(id);
+  v1::RenewResponse& reply = *answer.mutable_renew();
   const Status error = service_.leases().Renew(info, request, reply);
   ticket_ = std::max(ticket_, ticket);
   const NamedPool* const pool = service_.pools().Find(request.pool());

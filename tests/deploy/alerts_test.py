@@ -70,6 +70,12 @@ CASES = {
         {ACQUIRES % "local": "0+60x180", ACQUIRES % "steal_remote_node": "0+1x180"}),
     "ObjpoolSessionsLapse": ({f"objpool_sessions_lapsed_total{{{AT}}}": "0+2x180"},
                              {f"objpool_sessions_lapsed_total{{{AT}}}": "0+0.1x180"}),
+    "ObjpoolPolicyStale": ({f"objpool_policy_stale{{{AT}}}": "1x180"},
+                           {f"objpool_policy_stale{{{AT}}}": "0x177 1x2"}),
+    "ObjpoolAuditRecordsDropped": (
+        {f'objpool_audit_records_total{{{AT},result="dropped"}}': "0x175 3x4"},
+        {f'objpool_audit_records_total{{{AT},result="dropped"}}': "3x180",
+         f'objpool_audit_records_total{{{AT},result="written"}}': "0+9x180"}),
     "ObjpoolDescriptorsLow": (
         {f"process_open_fds{{{AT}}}": "900x180", f"process_max_fds{{{AT}}}": "1000x180"},
         {f"process_open_fds{{{AT}}}": "700x180", f"process_max_fds{{{AT}}}": "1000x180"}),

@@ -184,9 +184,9 @@ TEST_F(Ctl, UsageErrorsNameTheOptionItsLimitAndTheValue) {
 TEST_F(Ctl, EveryCommandHasHelpWithAnExample) {
   EXPECT_NE(RunWith({"--help"}).out.find("Exit codes: 0 ok"), std::string::npos);
   for (const char* command :
-       {"lease",       "return",  "renew",  "read",  "write", "grant",     "grants",
-        "check-fence", "revoke",  "pools",  "probe", "state", "bench",     "session",
-        "pool",        "handles", "handle", "watch", "top",   "completion"}) {
+       {"lease",       "return", "renew",   "read",   "write", "grant",  "grants",
+        "check-fence", "revoke", "pools",   "probe",  "state", "policy", "bench",
+        "session",     "pool",   "handles", "handle", "watch", "top",    "completion"}) {
     const Ran run = RunWith({command, "--help"});
     EXPECT_EQ(run.exit, Exit::kOk) << command;
     EXPECT_NE(run.out.find("Example:\n  "), std::string::npos) << command;
