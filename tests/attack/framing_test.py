@@ -138,7 +138,7 @@ class FramingTest(unittest.TestCase):
     def test_goaways_and_calls_behind_them(self):
         """A client that says goodbye all the time goes, or is cut off."""
         with Besieged(self) as besieged:
-            goodbye = frame(h2.GOAWAY, 0, 0, b"\x7f\xff\xff\xff" + bytes(4) + b"x" * 1000)
+            goodbye = frame(h2.GOAWAY, 0, 0, bytes(8) + b"x" * 1000)
             with Raw(besieged.address) as raw:
                 self.assertIsNotNone(raw.flood(goodbye * 100, CUT_S))
             with Raw(besieged.address) as raw:
