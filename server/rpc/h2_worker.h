@@ -48,6 +48,11 @@ class H2Worker {
   [[nodiscard]] WorkerStats& stats() { return stats_; }
   [[nodiscard]] const std::string& pin_error() const { return pin_error_; }
 
+  // The same without a thread, for who brings one: in the place of Prepare and Serve. A turn is
+  // false when the worker was told to stop and nothing is left.
+  [[nodiscard]] bool Open(std::string& why);
+  [[nodiscard]] bool Turn();
+
   // For its connections and calls.
   [[nodiscard]] uint32_t index() const { return index_; }
   [[nodiscard]] BootNs now() const { return now_; }
@@ -77,7 +82,6 @@ class H2Worker {
 
  private:
   void Run();
-  void RunUntilStopped();
   void WatchListener(bool watched);
   void WaitForEvents(bool at_once);
   void HandleEvents();
@@ -108,8 +112,10 @@ class H2Worker {
   H2Trailers trailers_;
   BootNs now_ = 0;
   BootNs next_tick_ = 0;
-  bool again_ = false;  // handlers may have left work for the hook
-  bool deaf_ = false;   // the listener is not watched before the next tick
+  bool again_ = true;        // the first turn; later, handlers may have left work for the hook
+  bool hurry_turn_ = false;  // the hook has asked for the next one
+  BootNs worked_ns_ = 0;     // for nobody who waits, without a pause
+  bool deaf_ = true;         // the listener is not watched before the next tick
   bool leaving_ = false;
   BootNs quiet_since_ = 0;
   std::size_t unread_ = 0;

@@ -1,4 +1,4 @@
-// The cases of the suite by gRPC C++, against the server at ADDRESS (conformance_test.py starts it):
+// The cases of the suite by gRPC C++, against the server at ADDRESS (clients_test.py starts it):
 //
 //   conformance_client ADDRESS
 //

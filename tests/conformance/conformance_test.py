@@ -227,7 +227,7 @@ class ConformanceTest(unittest.TestCase):
     # Errors.
 
     def test_a_message_may_have_any_text(self):
-        for name in ("\t\ntest with whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001f608\t\n",
+        for name in ("\t\nwith whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001f608\t\n",
                      "100%", "%20%", "a%zz", " blank ", "\x7f\x01\0"):
             with self.subTest(name=name):
                 refusal = self.assert_code(grpc.StatusCode.NOT_FOUND,

@@ -1,5 +1,5 @@
-"""gRPC over HTTP/2, below what gRPC's own clients can say: what the protocol's document and RFC 9113
-ask of a server, by nghttp and by frames made by hand, of both engines.
+"""gRPC over HTTP/2, below what gRPC's own clients can say: what its document and RFC 9113 ask of a
+server, by nghttp and by frames made by hand, of both engines.
 
 Where STRICT is looked at, the two engines differ; README.md has the table.
 """

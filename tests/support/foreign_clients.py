@@ -1,4 +1,4 @@
-"""Clients that are not ours, at versions that are locked: Node's packages and buf, both from npm."""
+"""Clients that are not ours, at versions that are locked: Node's packages and buf, from npm."""
 
 import os
 import pathlib
