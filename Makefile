@@ -5,8 +5,8 @@
 # `make bench-pool` and `make bench-rpc`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify bench bench-pool bench-rpc bench-attack format format-check tidy image \
-  image-test deb deb-test clean
+.PHONY: help run build test verify fuzz bench bench-pool bench-rpc bench-attack format format-check \
+  tidy image image-test deb deb-test clean
 # The recipes of two targets would work in the same build folder.
 .NOTPARALLEL:
 
@@ -29,6 +29,9 @@ test: ## Build and run the tests: release, then address and thread sanitizers
 
 verify: ## make test, and the long tests, and those of the container image
 	tests/run.sh --long
+
+fuzz: ## Run the fuzz targets, each for SECONDS=N (60), or those of ARGS="TARGET ..."
+	tests/fuzz/run.sh --seconds $(or $(SECONDS),60) $(ARGS)
 
 bench: build ## Measure a server of its own on this machine, call by call and in batches
 	tests/bench/run.sh build/release/bin

@@ -5,8 +5,9 @@
 # and more than 0 passed.
 #
 #   tests/run.sh          all but the tests with the label "long"
-#   tests/run.sh --long   all, on machines with NUMA nodes too, the container image where containers
-#                         can run, and the Debian package where a bare Debian can be had
+#   tests/run.sh --long   all, on machines with NUMA nodes too, 10^8 inputs that fuzzers make up, the
+#                         container image where containers can run, and the Debian package where a
+#                         bare Debian can be had
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
@@ -73,6 +74,15 @@ container() {
   fi
 }
 
+fuzz() {
+  say "fuzz"
+  if tests/fuzz/run.sh --executions "${FUZZ_EXECUTIONS:-100000000}"; then
+    count fuzz 1 0
+  else
+    count fuzz 0 1
+  fi
+}
+
 package() {
   say "package"
   if ! ((EUID == 0)) || ! deploy/apt/install.sh package tools; then
@@ -97,6 +107,7 @@ build_and_test release
 build_and_test asan
 build_and_test tsan "${fixed_addresses[@]}"
 if $long; then
+  fuzz
   container
   package
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that are missing from the groups named:
-# build, test, tools, numa, bench, bench-rpc.
+# build, test, fuzz, tools, numa, bench, bench-rpc.
 #
 #   deploy/apt/install.sh GROUP...
 #
@@ -84,7 +84,7 @@ install_missing() {
 }
 
 main() {
-  (($#)) || die "usage: install.sh GROUP... (build, test, tools, numa, bench, bench-rpc)"
+  (($#)) || die "usage: install.sh GROUP... (build, test, fuzz, tools, numa, bench, bench-rpc)"
   local group packages
   for group in "$@"; do
     [[ -f $here/$group.txt ]] || die "no group '$group': there is no $here/$group.txt"

@@ -57,8 +57,9 @@ uint32_t CheckCount(uint64_t count, const std::string& path, ConfigErrors& error
 IdsSpec CheckIds(const config::v1::PoolConfig::Ids& ids, const std::string& path,
                  ConfigErrors& errors) {
   const uint32_t count = CheckCount(ids.count(), path, errors);
+  if (count == 0) return {};
   const int64_t highest_first = std::numeric_limits<int64_t>::max() - (int64_t{count} - 1);
-  if (count != 0 && ids.first() > highest_first) {
+  if (ids.first() > highest_first) {
     errors.AddLimit(path + ".first",
                     "at most " + std::to_string(highest_first) + " with a count of " +
                         std::to_string(count) + ", so that the last one is at most 2^63 - 1",

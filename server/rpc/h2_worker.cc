@@ -79,7 +79,7 @@ H2Worker::~H2Worker() {
 
 std::string H2Worker::EngineVersion() { return nghttp2_version(0)->version_str; }
 
-bool H2Worker::Prepare(std::string& why) {
+bool H2Worker::Open(std::string& why) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   epoll_event event{.events = EPOLLIN, .data = {.u64 = kWakeEvent}};
@@ -88,6 +88,11 @@ bool H2Worker::Prepare(std::string& why) {
           std::system_category().message(errno);
     return false;
   }
+  return true;
+}
+
+bool H2Worker::Prepare(std::string& why) {
+  if (!Open(why)) return false;
   try {
     thread_ = std::thread([this] { Run(); });
   } catch (const std::system_error& error) {
@@ -151,7 +156,9 @@ void H2Worker::Run() {
   }
   prepared_.count_down();
   go_.wait(0, std::memory_order_acquire);
-  if (go_.load(std::memory_order_acquire) == 1) RunUntilStopped();
+  if (go_.load(std::memory_order_acquire) != 1) return;
+  while (Turn()) {
+  }
 }
 
 void H2Worker::WatchListener(bool watched) {
@@ -167,32 +174,28 @@ void H2Worker::WatchListener(bool watched) {
   listen_at_ = now_ + kStarvedNs;
 }
 
-void H2Worker::RunUntilStopped() {
-  WatchListener(true);
-  bool hurry = false;
-  BootNs worked_ns = 0;
-  for (;;) {
-    WaitForEvents(hurry || again_);
-    if (worked_ns >= kPauseAfterNs && events_->count == 0) {
-      worked_ns = 0;
-      std::this_thread::sleep_for(kPause);
-      continue;
-    }
-    LookAtClock();
-    const BootNs began = now_;
-    stats_.turns.Add();
-    stats_.turned_at.store(now_, std::memory_order_relaxed);
-    again_ = false;
-    HandleEvents();
-    if (deaf_ && !leaving_ && now_ >= listen_at_) WatchListener(true);
-    if (now_ >= next_tick_) Tick();
-    hurry = hooks_.on_turn(index_, now_);
-    EndTurn();
-    if (stopping() && Leave()) return;
-    const BootNs busy_ns = BootNow() - began;
-    worked_ns = hurry ? worked_ns + busy_ns : 0;
-    stats_.busy_ns.Add(busy_ns);
+bool H2Worker::Turn() {
+  WaitForEvents(hurry_turn_ || again_);
+  if (worked_ns_ >= kPauseAfterNs && events_->count == 0) {
+    worked_ns_ = 0;
+    std::this_thread::sleep_for(kPause);
+    return true;
   }
+  LookAtClock();
+  const BootNs began = now_;
+  stats_.turns.Add();
+  stats_.turned_at.store(now_, std::memory_order_relaxed);
+  again_ = false;
+  HandleEvents();
+  if (deaf_ && !leaving_ && now_ >= listen_at_) WatchListener(true);
+  if (now_ >= next_tick_) Tick();
+  hurry_turn_ = hooks_.on_turn(index_, now_);
+  EndTurn();
+  if (stopping() && Leave()) return false;
+  const BootNs busy_ns = BootNow() - began;
+  worked_ns_ = hurry_turn_ ? worked_ns_ + busy_ns : 0;
+  stats_.busy_ns.Add(busy_ns);
+  return true;
 }
 
 void H2Worker::WaitForEvents(bool at_once) {

@@ -54,6 +54,11 @@ class H2Worker {
   [[nodiscard]] WorkerStats& stats() { return stats_; }
   [[nodiscard]] const std::string& pin_error() const { return pin_error_; }
 
+  // The same without a thread, for who brings one: in the place of Prepare and Serve. A turn is
+  // false when the worker was told to stop and nothing is left.
+  [[nodiscard]] bool Open(std::string& why);
+  [[nodiscard]] bool Turn();
+
   // For its connections and calls.
   [[nodiscard]] uint32_t index() const { return index_; }
   [[nodiscard]] BootNs now() const { return now_; }
@@ -93,7 +98,6 @@ class H2Worker {
 
  private:
   void Run();
-  void RunUntilStopped();
   void WatchListener(bool watched);
   void WaitForEvents(bool at_once);
   void HandleEvents();
@@ -136,8 +140,10 @@ class H2Worker {
   ByteBuffer inflated_;
   BootNs now_ = 0;
   BootNs next_tick_ = 0;
-  bool again_ = false;  // handlers may have left work for the hook
-  bool deaf_ = false;   // the listener is not watched before listen_at_
+  bool again_ = true;        // the first turn; later, handlers may have left work for the hook
+  bool hurry_turn_ = false;  // the hook has asked for the next one
+  BootNs worked_ns_ = 0;     // for nobody who waits, without a pause
+  bool deaf_ = true;         // the listener is not watched before listen_at_
   BootNs listen_at_ = 0;
   bool leaving_ = false;
   std::size_t dealt_ = 0;  // connections of the Unix socket

@@ -1,12 +1,11 @@
 """The examples of other languages, run as their readers would: what they show is so."""
 
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import unittest
 
+from foreign_clients import node_environment
 from objpool_testing import DEADLINE_S, PYTHON_DIR, Api, Server
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "client" / "example"
@@ -22,7 +21,7 @@ class ExamplesTest(unittest.TestCase):
     def run_tour(self, command, environment=None):
         with Server(CONFIG) as server, Api(server) as api:
             done = subprocess.run([*command, server.address], capture_output=True, text=True,
-                                  timeout=DEADLINE_S, env={**os.environ, **(environment or {})})
+                                  timeout=DEADLINE_S, env=environment)
             self.assertEqual(done.returncode, 0, done.stderr)
             lines = done.stdout.splitlines()
             self.assertEqual(len(lines), len(SAID), done.stdout)
@@ -31,7 +30,7 @@ class ExamplesTest(unittest.TestCase):
             self.assertEqual(api.get_pool("workers").free, 4, "all is returned")
         # Nobody there: told in one line, by its own exit code.
         gone = subprocess.run([*command, server.address], capture_output=True, text=True,
-                              timeout=DEADLINE_S, env={**os.environ, **(environment or {})})
+                              timeout=DEADLINE_S, env=environment)
         self.assertEqual(gone.returncode, 1)
         self.assertEqual(len(gone.stderr.splitlines()), 1, gone.stderr)
         self.assertIn("UNAVAILABLE", gone.stderr)
@@ -40,19 +39,7 @@ class ExamplesTest(unittest.TestCase):
         self.run_tour([sys.executable, "-B", EXAMPLES / "python" / "tour.py", PYTHON_DIR])
 
     def test_node(self):
-        # grpc-js comes from npm at the versions that package-lock.json says, once.
-        folder = pathlib.Path(os.environ["OBJPOOL_NODE_DIR"])
-        lock = EXAMPLES / "node" / "package-lock.json"
-        installed = folder / "installed.json"
-        if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(EXAMPLES / "node" / name, folder)
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                           cwd=folder, check=True, timeout=5 * DEADLINE_S)
-            shutil.copy(lock, installed)
-        self.run_tour(["node", EXAMPLES / "node" / "tour.js"],
-                      {"NODE_PATH": str(folder / "node_modules")})
+        self.run_tour(["node", EXAMPLES / "node" / "tour.js"], node_environment())
 
 
 if __name__ == "__main__":
