@@ -139,8 +139,8 @@ class OpenBenchTest(unittest.TestCase):
 
     def test_rates_of_their_own_exclude_what_they_replace(self):
         for flags, why in (
-                (["--renew-rate=1", "--renews=1"], "--renew-rate excludes --renews"),
-                (["--return-rate=1", "--hold=1s"], "--return-rate excludes --hold"),
+                (["--renew-rate=1", "--renews=1"], "--renews excludes --renew-rate"),
+                (["--return-rate=1", "--hold=1s"], "--hold excludes --return-rate"),
                 (["--return-rate=1", "--scenario=exhaust"],
                  "--return-rate: only with --scenario steady or burst; got exhaust"),
                 (["--renew-rate=1", "--scenario=thundering-renew"],
@@ -235,6 +235,14 @@ class OpenBenchTest(unittest.TestCase):
 
 class BrokenServerTest(unittest.TestCase):
     def verify(self, fault):
+        """Where the machine was too busy for a load that may see something, it runs once more."""
+        for _ in range(5):
+            code, report = self.verify_once(fault)
+            if code != INVALID:
+                break
+        return code, report
+
+    def verify_once(self, fault):
         with broken_server(fault) as address:
             return bench(address, "--pool=ids", "--rate=1000", "--warmup=0ms", "--duration=2s",
                          "--hold=30ms", "--hold-dist=exp", "--renews=1", "--ttl=30s",

@@ -89,6 +89,11 @@ TEST_P(EngineClockTest, ARequestThatComesWhileItsWorkerIsAtAnotherDidNotComeBefo
     Client first(engine->address());
     Client blocking(engine->address());
     Client asking(engine->address());
+    // So that the worker has nothing more of them before it.
+    for (Client* const client : {&asking, &blocking, &first}) {
+      client->Ask(0, kTime);
+      client->AwaitEnds(1);
+    }
     // While the worker is at the first one, the others come: it takes both up in one turn.
     first.Ask(0, kBlock);
     entered.acquire();
@@ -99,9 +104,9 @@ TEST_P(EngineClockTest, ARequestThatComesWhileItsWorkerIsAtAnotherDidNotComeBefo
     const BootNs sent = BootNow();
     asking.Ask(1, kTime);
     leave.release();
-    first.AwaitEnds(1);
-    blocking.AwaitEnds(1);
-    asking.AwaitEnds(2);
+    first.AwaitEnds(2);
+    blocking.AwaitEnds(2);
+    asking.AwaitEnds(3);
     EXPECT_GE(asking.answer(1), sent);
     EXPECT_LE(asking.answer(1), BootNow());
   }
