@@ -13,6 +13,7 @@
 
 #include "pool/base/check.h"
 #include "server/rpc/engine.h"
+#include "server/rpc/h2_shared.h"
 #include "server/rpc/h2_worker.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/memory_transport.h"
@@ -221,9 +222,11 @@ class Server {
       stubs_.Turn();
       return false;
     };
-    worker_ = std::make_unique<rpc::H2Worker>(0, options_, methods_, hooks_);
+    worker_ = std::make_unique<rpc::H2Worker>(0, options_, methods_, hooks_, shared_);
+    shared_.workers = {worker_.get()};
     std::string why;
-    OBJPOOL_CHECK(worker_->Open(why) && worker_->Listen("127.0.0.1", 0, why) != 0, why.c_str());
+    uint16_t port = 0;
+    OBJPOOL_CHECK(worker_->Open(why) && worker_->Listen(port, nullptr, why), why.c_str());
   }
 
   void Serve(const std::vector<Step>& steps) {
@@ -245,6 +248,7 @@ class Server {
   rpc::MethodTable methods_;
   rpc::EngineOptions options_;
   rpc::WorkerHooks hooks_;
+  rpc::H2Shared shared_{options_};
   std::unique_ptr<rpc::H2Worker> worker_;
 };
 

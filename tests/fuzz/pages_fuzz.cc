@@ -59,11 +59,12 @@ class Pages {
   }
 
   [[nodiscard]] metrics::HttpResponse At(std::string_view path, std::string_view accept) {
-    return server::PageAt(path, accept,
-                          {.cells = {world_.pools(), world_.slots(), world_.methods(), engine_,
-                                     world_.sessions(), world_.disk(), pins_},
-                           .serving = true,
-                           .up_since = 0});
+    return server::PageAt(
+        path, accept,
+        {.cells = {world_.pools(), world_.slots(), world_.methods(), engine_, world_.sessions(),
+                   world_.disk(), pins_, world_.gate(), policy_, nullptr},
+         .serving = true,
+         .up_since = 0});
   }
   // Sends it on a connection of its own; what comes back until the server closes.
   [[nodiscard]] std::string Send(std::string_view bytes) const {
@@ -93,6 +94,7 @@ class Pages {
   World world_;
   StillEngine engine_;
   server::PinWatch pins_;
+  server::PolicyFile policy_{{}, {}, {}};
   std::unique_ptr<metrics::HttpEndpoint> endpoint_;
 };
 

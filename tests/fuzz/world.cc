@@ -57,17 +57,17 @@ World::World() : slots_(testing::FlatSlots(1)) {
   waiting_->AnswerBy(*disk_);
   leases_ = std::make_unique<server::LeaseService>(*pools_, *waiting_, requests_, *disk_,
                                                    lease::Secret{});
-  leases_->AddTo(methods_, 1);
+  leases_->AddTo(methods_, 1, gate_);
   sessions_ =
       std::make_unique<server::SessionService>(*pools_, *leases_, 1, [this](uint32_t) { Wake(); });
-  sessions_->AddTo(methods_);
+  sessions_->AddTo(methods_, gate_);
   pool_service_ = std::make_unique<server::PoolService>(*pools_, *changes_, false);
-  pool_service_->AddTo(methods_, 1);
+  pool_service_->AddTo(methods_, 1, gate_);
   buffers_ = std::make_unique<server::BufferService>(*pools_);
-  buffers_->AddTo(methods_, 1);
+  buffers_->AddTo(methods_, 1, gate_);
   health_ = std::make_unique<server::HealthService>(*pools_);
   health_->AddTo(methods_, 1);
-  reflection_.AddTo(methods_);
+  reflection_.AddTo(methods_, gate_);
 }
 
 World::~World() {

@@ -14,6 +14,7 @@
 #include "server/rpc/method_table.h"
 #include "server/service/buffer_service.h"
 #include "server/service/disk_answers.h"
+#include "server/service/gate.h"
 #include "server/service/health_service.h"
 #include "server/service/lease_service.h"
 #include "server/service/lease_waiting.h"
@@ -40,6 +41,7 @@ class World {
   [[nodiscard]] server::PoolSet& pools() { return *pools_; }
   [[nodiscard]] server::SessionService& sessions() { return *sessions_; }
   [[nodiscard]] server::DiskAnswers& disk() { return *disk_; }
+  [[nodiscard]] server::Gate& gate() { return gate_; }
   [[nodiscard]] const SlotMap& slots() const { return *slots_; }
 
  private:
@@ -48,6 +50,7 @@ class World {
   std::counting_semaphore<> woken_{0};
   std::shared_ptr<const SlotMap> slots_;
   lease::RequestMemory requests_;
+  server::Gate gate_{1, server::AdminAccess::kAll, nullptr};
   rpc::MethodTable methods_;
   std::unique_ptr<server::LeaseWaiting> waiting_;
   std::unique_ptr<server::PoolSet> pools_;
