@@ -1,4 +1,5 @@
 // What pools and slots hold, and how handles move between them.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -12,8 +13,9 @@ namespace {
 using metrics::FamilyBuilder;
 using metrics::Labels;
 
-// Above so many pairs of pool and CPU, the CPUs of a node are one row, so that a scrape stays
-// small.
+// Above so many CPUs the slots of a node are one row, unless each is asked for; above so many pairs
+// of pool and CPU always, so that a scrape stays small.
+constexpr std::size_t kMaxCpus = 64;
 constexpr std::size_t kMaxCpuRows = 4096;
 
 // Slots that share their labels.
@@ -27,8 +29,8 @@ struct Row {
   }
 };
 
-std::vector<Row> RowsFor(const SlotMap& map, std::size_t pools) {
-  const bool by_node = pools * map.slots() > kMaxCpuRows;
+std::vector<Row> RowsFor(const SlotMap& map, std::size_t pools, bool by_cpu) {
+  const bool by_node = (map.slots() > kMaxCpus && !by_cpu) || pools * map.slots() > kMaxCpuRows;
   std::vector<Row> rows;
   for (SlotId slot = 0; slot < map.slots(); ++slot) {
     const Cpu& cpu = map.owner(slot);
@@ -59,24 +61,12 @@ SlotStats SumOf(const lease::FreeHandles& pool, const Row& row) {
 }
 
 struct SlotFamilies {
-  FamilyBuilder occupancy = FamilyBuilder::Gauge("objpool_slot_occupancy_handles",
-                                                 "Free handles in the slot of this CPU.");
-  FamilyBuilder acquires =
-      FamilyBuilder::Counter("objpool_acquires_total",
-                             "Handles that went to clients, by where they were: in the worker's "
-                             "magazine, in its depot, or "
-                             "stolen.");
-  FamilyBuilder pushes =
-      FamilyBuilder::Counter("objpool_slot_pushes_total", "Handles that came back to this slot.");
-  FamilyBuilder misses =
-      FamilyBuilder::Counter("objpool_slot_misses_total",
-                             "Pops by this worker that found too few handles in the whole pool.");
-  FamilyBuilder stolen_by =
-      FamilyBuilder::Counter("objpool_handles_stolen_by_total",
-                             "Handles that this worker took out of other slots, by distance.");
-  FamilyBuilder stolen_from =
-      FamilyBuilder::Counter("objpool_handles_stolen_from_total",
-                             "Handles that other workers took out of this slot, by distance.");
+  FamilyBuilder occupancy{"objpool_slot_occupancy_handles"};
+  FamilyBuilder acquires{"objpool_acquires_total"};
+  FamilyBuilder pushes{"objpool_slot_pushes_total"};
+  FamilyBuilder misses{"objpool_slot_misses_total"};
+  FamilyBuilder stolen_by{"objpool_handles_stolen_by_total"};
+  FamilyBuilder stolen_from{"objpool_handles_stolen_from_total"};
 
   void Add(const std::string& pool, const Row& row, const SlotStats& stats,
            const std::array<bool, kStealDistances>& distances) {
@@ -105,25 +95,17 @@ struct SlotFamilies {
 
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families) {
-  FamilyBuilder capacity =
-      FamilyBuilder::Gauge("objpool_pool_capacity_handles", "Handles of the pool.");
-  FamilyBuilder free =
-      FamilyBuilder::Gauge("objpool_pool_free_handles", "Handles of the pool that are free.");
-  FamilyBuilder dirty = FamilyBuilder::Gauge("objpool_pool_dirty_handles",
-                                             "Handles that wait for somebody who cleans them.");
-  FamilyBuilder resting =
-      FamilyBuilder::Gauge("objpool_pool_resting_handles", "Handles that are free a little later.");
-  FamilyBuilder quarantined =
-      FamilyBuilder::Gauge("objpool_pool_quarantined_handles",
-                           "Handles that nobody gets: broken, suspected, or of a damaged record.");
-  FamilyBuilder unaccounted =
-      FamilyBuilder::Gauge("objpool_pool_unaccounted_handles",
-                           "Capacity less free, leased, dirty, resting and quarantined handles, as "
-                           "they were counted one "
-                           "after the other while they move. Always 0 when nothing moves.");
+  FamilyBuilder capacity{"objpool_pool_capacity_handles"};
+  FamilyBuilder free{"objpool_pool_free_handles"};
+  FamilyBuilder low("objpool_pool_low_free_handles");
+  FamilyBuilder dirty{"objpool_pool_dirty_handles"};
+  FamilyBuilder resting{"objpool_pool_resting_handles"};
+  FamilyBuilder quarantined{"objpool_pool_quarantined_handles"};
+  FamilyBuilder unaccounted{"objpool_pool_unaccounted_handles"};
   SlotFamilies slots;
+  const lease::BootMs now = sources.pools.clock().At(rpc::BootNow());
   const PoolSet::Held pools = sources.pools.pools();
-  const std::vector<Row> rows = RowsFor(sources.slots, pools.size());
+  const std::vector<Row> rows = RowsFor(sources.slots, pools.size(), sources.by_cpu);
   const auto distances = DistancesOf(sources.slots);
   for (const NamedPool& named : pools) {
     const std::string& name = named.spec.name;
@@ -134,6 +116,8 @@ void AppendPoolMetrics(const CollectorSources& sources,
     capacity.Add(named.capacity(), {{"pool", name}});
     const lease::LeasePool::Census census = named.leases->Counted();
     free.Add(census.free, {{"pool", name}});
+    low.Add(std::min<uint64_t>(named.low_free.Lowest(now).value_or(census.free), census.free),
+            {{"pool", name}});
     dirty.Add(census.dirty, {{"pool", name}});
     resting.Add(census.resting, {{"pool", name}});
     quarantined.Add(census.quarantined, {{"pool", name}});
@@ -141,7 +125,7 @@ void AppendPoolMetrics(const CollectorSources& sources,
                     {{"pool", name}});
   }
   for (FamilyBuilder* const family :
-       {&capacity, &free, &dirty, &resting, &quarantined, &unaccounted, &slots.occupancy,
+       {&capacity, &free, &low, &dirty, &resting, &quarantined, &unaccounted, &slots.occupancy,
         &slots.acquires, &slots.pushes, &slots.misses}) {
     families.push_back(family->Take());
   }

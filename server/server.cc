@@ -209,7 +209,8 @@ metrics::HttpResponse Server::Page(std::string_view path, std::string_view accep
   if (!up_.load(std::memory_order_acquire)) return StartingPage();  // A1 <- R1
   return PageAt(
       path, accept,
-      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_},
+      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_,
+                 *pages_},
        .serving = health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING,
        .up_since = up_since_});
 }

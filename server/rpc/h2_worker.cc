@@ -171,11 +171,14 @@ void H2Worker::RunUntilStopped() {
   WatchListener(true);
   bool hurry = false;
   BootNs worked_ns = 0;
+  ended_at_ = BootNow();
+  next_tick_ = ended_at_ + kTickNs;
   for (;;) {
     WaitForEvents(hurry || again_);
     if (worked_ns >= kPauseAfterNs && events_->count == 0) {
       worked_ns = 0;
       std::this_thread::sleep_for(kPause);
+      ended_at_ = BootNow();
       continue;
     }
     LookAtClock();
@@ -189,15 +192,19 @@ void H2Worker::RunUntilStopped() {
     hurry = hooks_.on_turn(index_, now_);
     EndTurn();
     if (stopping() && Leave()) return;
-    const BootNs busy_ns = BootNow() - began;
+    ended_at_ = BootNow();
+    const BootNs busy_ns = ended_at_ - began;
     worked_ns = hurry ? worked_ns + busy_ns : 0;
     stats_.busy_ns.Add(busy_ns);
   }
 }
 
+// Until the next tick at the latest, in whole milliseconds.
 void H2Worker::WaitForEvents(bool at_once) {
   const int most = static_cast<int>(events_->list.size());
-  const int patience_ms = at_once ? 0 : deaf_ ? kStarvedMs : kTickMs;
+  const BootNs left = next_tick_ > ended_at_ ? next_tick_ - ended_at_ : 0;
+  const int tick_ms = static_cast<int>((left + h2_limits::kMs - 1) / h2_limits::kMs);
+  const int patience_ms = at_once ? 0 : deaf_ ? std::min(kStarvedMs, tick_ms) : tick_ms;
   events_->count = epoll_wait(epoll_, events_->list.data(), most, patience_ms);
   OBJPOOL_CHECK(events_->count >= 0 || errno == EINTR, "epoll waits");
 }
@@ -289,6 +296,7 @@ void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {
 }
 
 void H2Worker::Tick() {
+  stats_.poll_delay.Observe(now_ - next_tick_);
   next_tick_ = now_ + kTickNs;
   // By index, and backwards: what is looked at may end, and others with it.
   for (std::size_t i = calls_.size(); i > 0; --i) {

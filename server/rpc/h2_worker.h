@@ -135,6 +135,7 @@ class H2Worker {
   Inflater inflater_;
   ByteBuffer inflated_;
   BootNs now_ = 0;
+  BootNs ended_at_ = 0;  // the last turn
   BootNs next_tick_ = 0;
   bool again_ = false;  // handlers may have left work for the hook
   bool deaf_ = false;   // the listener is not watched before listen_at_

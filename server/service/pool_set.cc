@@ -14,6 +14,20 @@ constexpr lease::BootMs kRoundMs = 20;
 // Pools, or pieces of a large one, in a turn: some ten microseconds of a worker's time.
 constexpr int kSweepsPerTurn = 8;
 
+// Free handles as LowWater wants them: without what is counted twice or not at all while a thief
+// carries it, which would look like a dip. What is being leased or returned may be in it or not.
+uint32_t FreeWithoutSteals(const lease::FreeHandles& pool) {
+  uint64_t sum = 0;  // wraps, and back
+  for (SlotId slot = 0; slot < pool.slots().slots(); ++slot) {
+    const SlotStats stats = pool.Stats(slot);
+    sum += stats.occupancy;
+    for (std::size_t d = 0; d < kStealDistances; ++d) {
+      sum += stats.stolen_from[d] - stats.stolen_by[d];
+    }
+  }
+  return static_cast<uint32_t>(std::min<uint64_t>(sum, pool.capacity()));
+}
+
 }  // namespace
 
 PoolSet::PoolSet(const Options& options)
@@ -155,8 +169,12 @@ bool PoolSet::Sweep(SlotId worker, lease::BootMs now) {
     desk.next_at = now + kRoundMs;
   }
   for (int i = 0; i < kSweepsPerTurn && desk.running; ++i) {
-    const bool whole = all.pools[desk.pool]->leases->Sweep(worker, now);
-    if (whole && ++desk.pool == all.pools.size()) desk.running = false;
+    NamedPool& pool = *all.pools[desk.pool];
+    if (!pool.leases->Sweep(worker, now)) continue;
+    if (pool.low_free_noted_by == worker) {
+      pool.low_free.Note(FreeWithoutSteals(pool.leases->pool()), now);
+    }
+    if (++desk.pool == all.pools.size()) desk.running = false;
   }
   return desk.running;
 }
