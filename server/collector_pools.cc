@@ -6,42 +6,14 @@
 
 #include "server/collector.h"
 #include "server/metrics/families.h"
+#include "server/service/free_watch.h"
+#include "server/slot_rows.h"
 
 namespace objpool::server {
 namespace {
 
 using metrics::FamilyBuilder;
 using metrics::Labels;
-
-// Above so many CPUs the slots of a node are one row, unless each is asked for; above so many pairs
-// of pool and CPU always, so that a scrape stays small.
-constexpr std::size_t kMaxCpus = 64;
-constexpr std::size_t kMaxCpuRows = 4096;
-
-// Slots that share their labels.
-struct Row {
-  std::string cpu;  // "all" for a node's sum
-  std::string node;
-  std::vector<SlotId> slots;
-
-  [[nodiscard]] Labels WithPool(const std::string& pool) const {
-    return {{"pool", pool}, {"cpu", cpu}, {"node", node}};
-  }
-};
-
-std::vector<Row> RowsFor(const SlotMap& map, std::size_t pools, bool by_cpu) {
-  const bool by_node = (map.slots() > kMaxCpus && !by_cpu) || pools * map.slots() > kMaxCpuRows;
-  std::vector<Row> rows;
-  for (SlotId slot = 0; slot < map.slots(); ++slot) {
-    const Cpu& cpu = map.owner(slot);
-    const std::string node = std::to_string(cpu.node);
-    if (!by_node || rows.empty() || rows.back().node != node) {
-      rows.push_back({by_node ? "all" : std::to_string(cpu.os_index), node, {}});
-    }
-    rows.back().slots.push_back(slot);
-  }
-  return rows;
-}
 
 // Which distances there are between the slots of this machine: series of others would stay 0.
 std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
@@ -54,7 +26,7 @@ std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
   return present;
 }
 
-SlotStats SumOf(const lease::FreeHandles& pool, const Row& row) {
+SlotStats SumOf(const lease::FreeHandles& pool, const SlotRow& row) {
   SlotStats sum;
   for (const SlotId slot : row.slots) sum += pool.Stats(slot);
   return sum;
@@ -68,7 +40,7 @@ struct SlotFamilies {
   FamilyBuilder stolen_by{"objpool_handles_stolen_by_total"};
   FamilyBuilder stolen_from{"objpool_handles_stolen_from_total"};
 
-  void Add(const std::string& pool, const Row& row, const SlotStats& stats,
+  void Add(const std::string& pool, const SlotRow& row, const SlotStats& stats,
            const std::array<bool, kStealDistances>& distances) {
     const Labels labels = row.WithPool(pool);
     const auto with = [&labels](const char* name, std::string value) {
@@ -105,17 +77,18 @@ void AppendPoolMetrics(const CollectorSources& sources,
   SlotFamilies slots;
   const lease::BootMs now = sources.pools.clock().At(rpc::BootNow());
   const PoolSet::Held pools = sources.pools.pools();
-  const std::vector<Row> rows = RowsFor(sources.slots, pools.size(), sources.by_cpu);
+  const std::vector<SlotRow> rows = SlotRows(sources.slots, pools.size(), sources.by_cpu);
   const auto distances = DistancesOf(sources.slots);
-  for (const NamedPool& named : pools) {
+  for (NamedPool& named : pools) {
     const std::string& name = named.spec.name;
-    for (const Row& row : rows) {
+    for (const SlotRow& row : rows) {
       const SlotStats stats = SumOf(named.leases->pool(), row);
       slots.Add(name, row, stats, distances);
     }
     capacity.Add(named.capacity(), {{"pool", name}});
     const lease::LeasePool::Census census = named.leases->Counted();
     free.Add(census.free, {{"pool", name}});
+    NoteFree(named, now);
     low.Add(std::min<uint64_t>(named.low_free.Lowest(now).value_or(census.free), census.free),
             {{"pool", name}});
     dirty.Add(census.dirty, {{"pool", name}});

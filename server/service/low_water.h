@@ -1,6 +1,6 @@
 // LowWater: the lowest of the values that were noted in the last minute.
 //
-// A minute by the clock, and not "since the last scrape": a reader changes nothing, so that two
+// A minute by the clock, and not "since the last scrape": a reader resets nothing, so that two
 // Prometheus servers, or a person with curl, do not take the dip away from each other, and one that
 // is scraped every minute or more often shows every dip in some scrape. For longer times there is
 // min_over_time.
@@ -8,7 +8,7 @@
 // Time goes in slices of 10 s, so a minute is 60 to 70 s.
 //   I1  A slice's place holds its number and the lowest value noted in it, in one word.
 //
-// Threads: Note by one thread at a time; Lowest by any.
+// Threads: any.
 #pragma once
 
 #include <algorithm>
@@ -23,13 +23,15 @@ namespace objpool::server {
 
 class LowWater {
  public:
-  // `now_ms` does not go back.
   void Note(uint32_t value, uint64_t now_ms) {
     const uint64_t slice = SliceOf(now_ms);
     std::atomic<uint64_t>& place = places_[slice % kPlaces];
-    const uint64_t seen = place.load(std::memory_order_relaxed);
-    if (seen >> kValueBits == slice && ValueOf(seen) <= value) return;
-    place.store(slice << kValueBits | value, std::memory_order_relaxed);
+    uint64_t seen = place.load(std::memory_order_relaxed);
+    do {
+      const uint64_t of = seen >> kValueBits;
+      if (of > slice || (of == slice && ValueOf(seen) <= value)) return;
+    } while (
+        !place.compare_exchange_weak(seen, slice << kValueBits | value, std::memory_order_relaxed));
   }
 
   // None when nothing was noted in that time.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pool/base/check.h"
+#include "server/service/free_watch.h"
 
 namespace objpool::server {
 namespace {
@@ -13,20 +14,6 @@ namespace {
 constexpr lease::BootMs kRoundMs = 20;
 // Pools, or pieces of a large one, in a turn: some ten microseconds of a worker's time.
 constexpr int kSweepsPerTurn = 8;
-
-// Free handles as LowWater wants them: without what is counted twice or not at all while a thief
-// carries it, which would look like a dip. What is being leased or returned may be in it or not.
-uint32_t FreeWithoutSteals(const lease::FreeHandles& pool) {
-  uint64_t sum = 0;  // wraps, and back
-  for (SlotId slot = 0; slot < pool.slots().slots(); ++slot) {
-    const SlotStats stats = pool.Stats(slot);
-    sum += stats.occupancy;
-    for (std::size_t d = 0; d < kStealDistances; ++d) {
-      sum += stats.stolen_from[d] - stats.stolen_by[d];
-    }
-  }
-  return static_cast<uint32_t>(std::min<uint64_t>(sum, pool.capacity()));
-}
 
 }  // namespace
 
@@ -172,7 +159,7 @@ bool PoolSet::Sweep(SlotId worker, lease::BootMs now) {
     NamedPool& pool = *all.pools[desk.pool];
     if (!pool.leases->Sweep(worker, now)) continue;
     if (pool.low_free_noted_by == worker) {
-      pool.low_free.Note(FreeWithoutSteals(pool.leases->pool()), now);
+      NoteFree(pool, now);
     }
     if (++desk.pool == all.pools.size()) desk.running = false;
   }

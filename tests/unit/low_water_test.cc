@@ -36,6 +36,13 @@ TEST(LowWater, APlaceThatIsUsedAgainForgets) {
   EXPECT_EQ(low.Lowest(kBegin + 70'000), 7u);
 }
 
+TEST(LowWater, ALateNoteDoesNotTakeThePlaceOfANewerSlice) {
+  LowWater low;
+  low.Note(9, kBegin + 70'000);
+  low.Note(1, kBegin);
+  EXPECT_EQ(low.Lowest(kBegin + 70'000), 9u);
+}
+
 TEST(LowWater, ReadingChangesNothing) {
   LowWater low;
   low.Note(5, 0);
