@@ -2,11 +2,11 @@
 # sees to it that the Debian packages are there (deploy/apt), as root or through sudo.
 #
 # JOBS=N sets how much is done at once; ARGS="..." are further flags for `make run`,
-# `make bench-pool` and `make bench-rpc`.
+# `make bench-pool`, `make bench-rpc` and `make bench-scrape`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify fuzz bench bench-pool bench-rpc bench-attack format format-check \
-  tidy image image-test deb deb-test clean
+.PHONY: help run build test verify fuzz bench bench-pool bench-rpc bench-attack bench-scrape format \
+  format-check tidy image image-test deb deb-test clean
 # The recipes of two targets would work in the same build folder.
 .NOTPARALLEL:
 
@@ -53,6 +53,12 @@ bench-rpc: ## Measure the server against its peers, in one run; ARGS="--rounds N
 bench-attack: build ## Measure what each class of attacks costs, by engine; ARGS="SECONDS [CLASS...]"
 	OBJPOOL_BIN_DIR=build/release/bin OBJPOOL_PYTHON_DIR=build/release/python \
 		PYTHONPATH=tests/support python3 -B tests/attack/bench_attack.py $(ARGS)
+
+bench-scrape: ## Measure what being scraped costs a server, with goals; ARGS="--rounds N ..."
+	deploy/apt/install.sh build test
+	cmake --preset release -DOBJPOOL_TESTS=OFF -DOBJPOOL_BENCH_SCRAPE=ON
+	cmake --build --preset release --parallel $(JOBS)
+	OBJPOOL_BIN_DIR=build/release/bin /usr/bin/python3 -B tests/bench/scrape/scrape_bench.py $(ARGS)
 
 format: ## Lay out the C++ sources with clang-format
 	deploy/apt/install.sh test

@@ -9,14 +9,13 @@ using metrics::FamilyBuilder;
 
 std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   std::vector<prometheus::MetricFamily> families;
-  families.push_back(FamilyBuilder::Gauge("objpool_build_info", "Always 1; what runs.")
+  families.push_back(FamilyBuilder("objpool_build_info")
                          .Add(1, {{"version", OBJPOOL_VERSION},
                                   {"engine", sources.engine.name()},
                                   {"engine_version", sources.engine.version()},
                                   {"pool_engine", sources.pools.engine()}})
                          .Take());
-  FamilyBuilder topology = FamilyBuilder::Gauge(
-      "objpool_topology_info", "Always 1; the CPU and the NUMA node of each worker.");
+  FamilyBuilder topology{"objpool_topology_info"};
   for (SlotId worker = 0; worker < sources.slots.slots(); ++worker) {
     const Cpu& cpu = sources.slots.owner(worker);
     topology.Add(1, {{"worker", std::to_string(worker)},
@@ -27,16 +26,11 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   AppendPoolMetrics(sources, families);
   AppendLeaseMetrics(sources, families);
   AppendWaitMetrics(sources, families);
-  families.push_back(FamilyBuilder::Counter("objpool_disk_syncs_total",
-                                            "Writes to the disk that answers waited for.")
-                         .Add(sources.disk.syncs())
-                         .Take());
-  families.push_back(FamilyBuilder::Gauge("objpool_disk_failed",
-                                          "1 when the disk has failed: pools of DURABILITY_DISK "
-                                          "lease and renew no more.")
-                         .Add(sources.disk.failed() ? 1 : 0)
-                         .Take());
+  families.push_back(FamilyBuilder("objpool_disk_syncs_total").Add(sources.disk.syncs()).Take());
+  families.push_back(
+      FamilyBuilder("objpool_disk_failed").Add(sources.disk.failed() ? 1 : 0).Take());
   AppendBufferMetrics(sources, families);
+  AppendPlacementMetrics(sources, families);
   AppendSessionMetrics(sources, families);
   AppendConnectionMetrics(sources, families);
   AppendRpcMetrics(sources, families);

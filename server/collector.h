@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pool/slot_map.h"
+#include "server/page_watch.h"
 #include "server/pin_watch.h"
 #include "server/policy_file.h"
 #include "server/rpc/engine.h"
@@ -30,16 +31,19 @@ struct CollectorSources {
   const SessionService& sessions;
   const DiskAnswers& disk;
   const PinWatch& pins;
+  PageWatch& pages;
   const Gate& gate;
   const PolicyFile& policy;
   const AuditLog* audit;  // may be null
+  bool by_cpu = false;  // a row for each slot, also where there are very many
 };
 
 // Every family, those of the process included. Any thread.
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
 // Its parts: what pools and slots hold and hand over; what became of grants; who waits; what goes
-// into and out of buffers; sessions; connections; calls and workers; the policy.
+// into and out of buffers, and where these are; sessions; connections; calls and workers; the
+// policy.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
@@ -48,6 +52,8 @@ void AppendWaitMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendBufferMetrics(const CollectorSources& sources,
                          std::vector<prometheus::MetricFamily>& families);
+void AppendPlacementMetrics(const CollectorSources& sources,
+                            std::vector<prometheus::MetricFamily>& families);
 void AppendSessionMetrics(const CollectorSources& sources,
                           std::vector<prometheus::MetricFamily>& families);
 void AppendConnectionMetrics(const CollectorSources& sources,

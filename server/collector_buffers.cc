@@ -11,10 +11,8 @@ using metrics::FamilyBuilder;
 
 void AppendBufferMetrics(const CollectorSources& sources,
                          std::vector<prometheus::MetricFamily>& families) {
-  FamilyBuilder read = FamilyBuilder::Counter("objpool_buffer_read_bytes_total",
-                                              "Bytes of leased buffers that were sent.");
-  FamilyBuilder written = FamilyBuilder::Counter("objpool_buffer_written_bytes_total",
-                                                 "Bytes that were written into leased buffers.");
+  FamilyBuilder read{"objpool_buffer_read_bytes_total"};
+  FamilyBuilder written{"objpool_buffer_written_bytes_total"};
   bool any = false;
   for (const NamedPool& pool : sources.pools.pools()) {
     if (pool.memory == nullptr) continue;

@@ -13,10 +13,8 @@ using metrics::FamilyBuilder;
 void AppendConnectionMetrics(const CollectorSources& sources,
                              std::vector<prometheus::MetricFamily>& families) {
   if (!sources.engine.counts_connections()) return;
-  FamilyBuilder open = FamilyBuilder::Gauge("objpool_connections_open",
-                                            "Clients' connections, by the worker that has them.");
-  FamilyBuilder accepted = FamilyBuilder::Counter("objpool_connections_accepted_total",
-                                                  "Connections that a worker was given.");
+  FamilyBuilder open{"objpool_connections_open"};
+  FamilyBuilder accepted{"objpool_connections_accepted_total"};
   std::array<uint64_t, rpc::kCuts> cuts{};
   std::array<uint64_t, rpc::kFloodKinds> floods{};
   std::array<uint64_t, rpc::kCallCuts> call_cuts{};
@@ -38,32 +36,21 @@ void AppendConnectionMetrics(const CollectorSources& sources,
   }
   families.push_back(open.Take());
   families.push_back(accepted.Take());
-  FamilyBuilder cut = FamilyBuilder::Counter("objpool_connections_cut_total",
-                                             "Connections that the server closed, by reason.");
+  FamilyBuilder cut{"objpool_connections_cut_total"};
   for (std::size_t i = 0; i < cuts.size(); ++i) cut.Add(cuts[i], {{"reason", rpc::kCutNames[i]}});
   families.push_back(cut.Take());
-  FamilyBuilder flood =
-      FamilyBuilder::Counter("objpool_connection_floods_total",
-                             "Connections that the server closed for a flood, by what it was of.");
+  FamilyBuilder flood{"objpool_connection_floods_total"};
   for (std::size_t i = 0; i < floods.size(); ++i) {
     flood.Add(floods[i], {{"kind", rpc::kFloodNames[i]}});
   }
   families.push_back(flood.Take());
-  FamilyBuilder call_cut = FamilyBuilder::Counter(
-      "objpool_calls_cut_total",
-      "Calls that were refused or ended for what calls may cost, by the bound that they reached.");
+  FamilyBuilder call_cut{"objpool_calls_cut_total"};
   for (std::size_t i = 0; i < call_cuts.size(); ++i) {
     call_cut.Add(call_cuts[i], {{"bound", rpc::kCallCutNames[i]}});
   }
   families.push_back(call_cut.Take());
-  families.push_back(FamilyBuilder::Gauge("objpool_requests_unread_bytes",
-                                          "Bytes of requests that came and are not handled yet.")
-                         .Add(unread_bytes)
-                         .Take());
-  families.push_back(FamilyBuilder::Gauge("objpool_answers_unsent_bytes",
-                                          "Bytes of answers that no client has taken yet.")
-                         .Add(unsent_bytes)
-                         .Take());
+  families.push_back(FamilyBuilder("objpool_requests_unread_bytes").Add(unread_bytes).Take());
+  families.push_back(FamilyBuilder("objpool_answers_unsent_bytes").Add(unsent_bytes).Take());
 }
 
 }  // namespace objpool::server

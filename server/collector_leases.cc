@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/collector.h"
+#include "server/histogram_sum.h"
 #include "server/lease/lease_stats.h"
 #include "server/metrics/families.h"
 
@@ -16,32 +17,6 @@ using lease::Outcome;
 using metrics::FamilyBuilder;
 
 constexpr double kSecondsPerMs = 1e-3;
-
-// Sums the histograms of all workers of a pool, and scales the unit to seconds.
-template <std::size_t kBounds>
-class HistogramSum {
- public:
-  void Add(const base::Histogram<kBounds>& histogram) {
-    for (std::size_t i = 0; i <= kBounds; ++i) buckets_[i] += histogram.buckets()[i].value();
-    for (std::size_t i = 0; i < kBounds; ++i) {
-      bounds_[i] = static_cast<double>(histogram.bounds()[i]) * kSecondsPerMs;
-    }
-    sum_ += histogram.sum();
-  }
-  void WriteTo(FamilyBuilder& family, const std::string& pool) const {
-    std::array<uint64_t, kBounds> cumulative;
-    uint64_t count = 0;
-    for (std::size_t i = 0; i < kBounds; ++i) cumulative[i] = count += buckets_[i];
-    count += buckets_[kBounds];
-    family.AddHistogram(bounds_, cumulative, static_cast<double>(sum_) * kSecondsPerMs, count,
-                        {{"pool", pool}});
-  }
-
- private:
-  std::array<double, kBounds> bounds_{};
-  std::array<uint64_t, kBounds + 1> buckets_{};
-  uint64_t sum_ = 0;
-};
 
 // Outcomes that refuse, as metrics name them, and the verbs that have them. kOk is none.
 struct Refusal {
@@ -83,24 +58,16 @@ void AddRefusals(const NamedPool& pool, uint32_t workers, FamilyBuilder& family)
 }
 
 struct LeaseFamilies {
-  FamilyBuilder granted = FamilyBuilder::Counter("objpool_leases_granted_total", "Grants made.");
-  FamilyBuilder renewed = FamilyBuilder::Counter("objpool_leases_renewed_total", "Renewals made.");
-  FamilyBuilder returned = FamilyBuilder::Counter("objpool_leases_returned_total",
-                                                  "Grants that ended because they were returned.");
-  FamilyBuilder expired = FamilyBuilder::Counter("objpool_leases_expired_total",
-                                                 "Grants that ended because their time was over.");
-  FamilyBuilder revoked = FamilyBuilder::Counter("objpool_leases_revoked_total",
-                                                 "Grants that ended because they were revoked.");
-  FamilyBuilder recovered = FamilyBuilder::Counter(
-      "objpool_leases_recovered_total", "Grants of an earlier server that ran on in this one.");
-  FamilyBuilder active = FamilyBuilder::Gauge("objpool_leases_active", "Grants that run.");
-  FamilyBuilder refusals = FamilyBuilder::Counter(
-      "objpool_lease_refusals_total",
-      "Calls (verbs lease, revoke) or grants (verbs return, renew) that were refused, by reason.");
-  FamilyBuilder hold = FamilyBuilder::Histogram(
-      "objpool_lease_hold_seconds", "How long handles were held, from grant to its end.");
-  FamilyBuilder lag = FamilyBuilder::Histogram(
-      "objpool_lease_expiry_lag_seconds", "How long after its deadline a grant was taken back.");
+  FamilyBuilder granted{"objpool_leases_granted_total"};
+  FamilyBuilder renewed{"objpool_leases_renewed_total"};
+  FamilyBuilder returned{"objpool_leases_returned_total"};
+  FamilyBuilder expired{"objpool_leases_expired_total"};
+  FamilyBuilder revoked{"objpool_leases_revoked_total"};
+  FamilyBuilder recovered{"objpool_leases_recovered_total"};
+  FamilyBuilder active{"objpool_leases_active"};
+  FamilyBuilder refusals{"objpool_lease_refusals_total"};
+  FamilyBuilder hold{"objpool_lease_hold_seconds"};
+  FamilyBuilder lag{"objpool_lease_expiry_lag_seconds"};
 
   void Add(const NamedPool& pool, uint32_t workers) {
     const std::string& name = pool.spec.name;
@@ -113,14 +80,14 @@ struct LeaseFamilies {
     recovered.Add(totals.recovered, {{"pool", name}});
     active.Add(totals.active(), {{"pool", name}});
     AddRefusals(pool, workers, refusals);
-    HistogramSum<lease::kHoldBounds.size()> hold_sum;
-    HistogramSum<lease::kExpiryLagBounds.size()> lag_sum;
+    HistogramSum<lease::kHoldBounds.size()> hold_sum(kSecondsPerMs);
+    HistogramSum<lease::kExpiryLagBounds.size()> lag_sum(kSecondsPerMs);
     for (SlotId worker = 0; worker < workers; ++worker) {
       hold_sum.Add(pool.leases->cell(worker).hold);
       lag_sum.Add(pool.leases->cell(worker).expiry_lag);
     }
-    hold_sum.WriteTo(hold, name);
-    lag_sum.WriteTo(lag, name);
+    hold_sum.WriteTo(hold, {{"pool", name}});
+    lag_sum.WriteTo(lag, {{"pool", name}});
   }
 };
 

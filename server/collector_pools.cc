@@ -1,45 +1,19 @@
 // What pools and slots hold, and how handles move between them.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
 
 #include "server/collector.h"
 #include "server/metrics/families.h"
+#include "server/service/free_watch.h"
+#include "server/slot_rows.h"
 
 namespace objpool::server {
 namespace {
 
 using metrics::FamilyBuilder;
 using metrics::Labels;
-
-// Above so many pairs of pool and CPU, the CPUs of a node are one row, so that a scrape stays
-// small.
-constexpr std::size_t kMaxCpuRows = 4096;
-
-// Slots that share their labels.
-struct Row {
-  std::string cpu;  // "all" for a node's sum
-  std::string node;
-  std::vector<SlotId> slots;
-
-  [[nodiscard]] Labels WithPool(const std::string& pool) const {
-    return {{"pool", pool}, {"cpu", cpu}, {"node", node}};
-  }
-};
-
-std::vector<Row> RowsFor(const SlotMap& map, std::size_t pools) {
-  const bool by_node = pools * map.slots() > kMaxCpuRows;
-  std::vector<Row> rows;
-  for (SlotId slot = 0; slot < map.slots(); ++slot) {
-    const Cpu& cpu = map.owner(slot);
-    const std::string node = std::to_string(cpu.node);
-    if (!by_node || rows.empty() || rows.back().node != node) {
-      rows.push_back({by_node ? "all" : std::to_string(cpu.os_index), node, {}});
-    }
-    rows.back().slots.push_back(slot);
-  }
-  return rows;
-}
 
 // Which distances there are between the slots of this machine: series of others would stay 0.
 std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
@@ -52,33 +26,21 @@ std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
   return present;
 }
 
-SlotStats SumOf(const lease::FreeHandles& pool, const Row& row) {
+SlotStats SumOf(const lease::FreeHandles& pool, const SlotRow& row) {
   SlotStats sum;
   for (const SlotId slot : row.slots) sum += pool.Stats(slot);
   return sum;
 }
 
 struct SlotFamilies {
-  FamilyBuilder occupancy = FamilyBuilder::Gauge("objpool_slot_occupancy_handles",
-                                                 "Free handles in the slot of this CPU.");
-  FamilyBuilder acquires =
-      FamilyBuilder::Counter("objpool_acquires_total",
-                             "Handles that went to clients, by where they were: in the worker's "
-                             "magazine, in its depot, or "
-                             "stolen.");
-  FamilyBuilder pushes =
-      FamilyBuilder::Counter("objpool_slot_pushes_total", "Handles that came back to this slot.");
-  FamilyBuilder misses =
-      FamilyBuilder::Counter("objpool_slot_misses_total",
-                             "Pops by this worker that found too few handles in the whole pool.");
-  FamilyBuilder stolen_by =
-      FamilyBuilder::Counter("objpool_handles_stolen_by_total",
-                             "Handles that this worker took out of other slots, by distance.");
-  FamilyBuilder stolen_from =
-      FamilyBuilder::Counter("objpool_handles_stolen_from_total",
-                             "Handles that other workers took out of this slot, by distance.");
+  FamilyBuilder occupancy{"objpool_slot_occupancy_handles"};
+  FamilyBuilder acquires{"objpool_acquires_total"};
+  FamilyBuilder pushes{"objpool_slot_pushes_total"};
+  FamilyBuilder misses{"objpool_slot_misses_total"};
+  FamilyBuilder stolen_by{"objpool_handles_stolen_by_total"};
+  FamilyBuilder stolen_from{"objpool_handles_stolen_from_total"};
 
-  void Add(const std::string& pool, const Row& row, const SlotStats& stats,
+  void Add(const std::string& pool, const SlotRow& row, const SlotStats& stats,
            const std::array<bool, kStealDistances>& distances) {
     const Labels labels = row.WithPool(pool);
     const auto with = [&labels](const char* name, std::string value) {
@@ -105,35 +67,30 @@ struct SlotFamilies {
 
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families) {
-  FamilyBuilder capacity =
-      FamilyBuilder::Gauge("objpool_pool_capacity_handles", "Handles of the pool.");
-  FamilyBuilder free =
-      FamilyBuilder::Gauge("objpool_pool_free_handles", "Handles of the pool that are free.");
-  FamilyBuilder dirty = FamilyBuilder::Gauge("objpool_pool_dirty_handles",
-                                             "Handles that wait for somebody who cleans them.");
-  FamilyBuilder resting =
-      FamilyBuilder::Gauge("objpool_pool_resting_handles", "Handles that are free a little later.");
-  FamilyBuilder quarantined =
-      FamilyBuilder::Gauge("objpool_pool_quarantined_handles",
-                           "Handles that nobody gets: broken, suspected, or of a damaged record.");
-  FamilyBuilder unaccounted =
-      FamilyBuilder::Gauge("objpool_pool_unaccounted_handles",
-                           "Capacity less free, leased, dirty, resting and quarantined handles, as "
-                           "they were counted one "
-                           "after the other while they move. Always 0 when nothing moves.");
+  FamilyBuilder capacity{"objpool_pool_capacity_handles"};
+  FamilyBuilder free{"objpool_pool_free_handles"};
+  FamilyBuilder low("objpool_pool_low_free_handles");
+  FamilyBuilder dirty{"objpool_pool_dirty_handles"};
+  FamilyBuilder resting{"objpool_pool_resting_handles"};
+  FamilyBuilder quarantined{"objpool_pool_quarantined_handles"};
+  FamilyBuilder unaccounted{"objpool_pool_unaccounted_handles"};
   SlotFamilies slots;
+  const lease::BootMs now = sources.pools.clock().At(rpc::BootNow());
   const PoolSet::Held pools = sources.pools.pools();
-  const std::vector<Row> rows = RowsFor(sources.slots, pools.size());
+  const std::vector<SlotRow> rows = SlotRows(sources.slots, pools.size(), sources.by_cpu);
   const auto distances = DistancesOf(sources.slots);
-  for (const NamedPool& named : pools) {
+  for (NamedPool& named : pools) {
     const std::string& name = named.spec.name;
-    for (const Row& row : rows) {
+    for (const SlotRow& row : rows) {
       const SlotStats stats = SumOf(named.leases->pool(), row);
       slots.Add(name, row, stats, distances);
     }
     capacity.Add(named.capacity(), {{"pool", name}});
     const lease::LeasePool::Census census = named.leases->Counted();
     free.Add(census.free, {{"pool", name}});
+    NoteFree(named, now);
+    low.Add(std::min<uint64_t>(named.low_free.Lowest(now).value_or(census.free), census.free),
+            {{"pool", name}});
     dirty.Add(census.dirty, {{"pool", name}});
     resting.Add(census.resting, {{"pool", name}});
     quarantined.Add(census.quarantined, {{"pool", name}});
@@ -141,7 +98,7 @@ void AppendPoolMetrics(const CollectorSources& sources,
                     {{"pool", name}});
   }
   for (FamilyBuilder* const family :
-       {&capacity, &free, &dirty, &resting, &quarantined, &unaccounted, &slots.occupancy,
+       {&capacity, &free, &low, &dirty, &resting, &quarantined, &unaccounted, &slots.occupancy,
         &slots.acquires, &slots.pushes, &slots.misses}) {
     families.push_back(family->Take());
   }

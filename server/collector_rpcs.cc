@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/collector.h"
+#include "server/histogram_sum.h"
 #include "server/metrics/families.h"
 
 namespace objpool::server {
@@ -20,8 +21,7 @@ constexpr double kSecondsPerNs = 1e-9;
 struct RpcSum {
   uint64_t started = 0;
   std::array<uint64_t, rpc::kCodes> handled{};
-  std::array<uint64_t, rpc::kLatencyBounds.size() + 1> buckets{};
-  uint64_t latency_ns = 0;
+  HistogramSum<rpc::kLatencyBounds.size()> latency{kSecondsPerNs};
 };
 
 RpcSum SumOf(const rpc::Engine& engine, std::size_t method) {
@@ -31,10 +31,7 @@ RpcSum SumOf(const rpc::Engine& engine, std::size_t method) {
     for (std::size_t code = 0; code < rpc::kCodes; ++code) {
       sum.handled[code] += cell.handled[code].value();
     }
-    for (std::size_t i = 0; i < sum.buckets.size(); ++i) {
-      sum.buckets[i] += cell.latency.buckets()[i].value();
-    }
-    sum.latency_ns += cell.latency.sum();
+    sum.latency.Add(cell.latency);
     // Read last: a call that ended has started.
     sum.started += cell.started.value();
   }
@@ -42,13 +39,9 @@ RpcSum SumOf(const rpc::Engine& engine, std::size_t method) {
 }
 
 struct RpcFamilies {
-  FamilyBuilder started =
-      FamilyBuilder::Counter("grpc_server_started_total", "Calls that have arrived.");
-  FamilyBuilder handled = FamilyBuilder::Counter("grpc_server_handled_total",
-                                                 "Calls that were answered, by status code.");
-  FamilyBuilder latency = FamilyBuilder::Histogram(
-      "grpc_server_handling_seconds",
-      "From a call's arrival at its worker until its answer is handed over.");
+  FamilyBuilder started{"grpc_server_started_total"};
+  FamilyBuilder handled{"grpc_server_handled_total"};
+  FamilyBuilder latency{"grpc_server_handling_seconds"};
 
   void Add(const Labels& labels, const RpcSum& sum) {
     started.Add(sum.started, labels);
@@ -61,27 +54,17 @@ struct RpcFamilies {
     }
     // 18 series a method, of which most servers use few: it begins with its first call.
     if (sum.started == 0) return;
-    std::array<double, rpc::kLatencyBounds.size()> bounds;
-    std::array<uint64_t, rpc::kLatencyBounds.size()> cumulative;
-    uint64_t count = 0;
-    for (std::size_t i = 0; i < bounds.size(); ++i) {
-      bounds[i] = static_cast<double>(rpc::kLatencyBounds[i]) * kSecondsPerNs;
-      cumulative[i] = count += sum.buckets[i];
-    }
-    count += sum.buckets.back();
-    latency.AddHistogram(bounds, cumulative, static_cast<double>(sum.latency_ns) * kSecondsPerNs,
-                         count, labels);
+    sum.latency.WriteTo(latency, labels);
   }
 };
 
 void AppendWorkers(const CollectorSources& sources,
                    std::vector<prometheus::MetricFamily>& families) {
-  FamilyBuilder busy = FamilyBuilder::Counter("objpool_worker_busy_seconds_total",
-                                              "Time that the worker did not wait for events.");
-  FamilyBuilder turns = FamilyBuilder::Counter("objpool_worker_turns_total",
-                                               "Turns of the worker's loop, idle ones included.");
-  FamilyBuilder pinned =
-      FamilyBuilder::Gauge("objpool_worker_pinned", "1 when the worker is pinned to its CPU.");
+  FamilyBuilder busy{"objpool_worker_busy_seconds_total"};
+  FamilyBuilder turns{"objpool_worker_turns_total"};
+  FamilyBuilder delay("objpool_worker_poll_delay_seconds");
+  HistogramSum<rpc::kPollDelayBounds.size()> delays(kSecondsPerNs);
+  FamilyBuilder pinned{"objpool_worker_pinned"};
   for (uint32_t worker = 0; worker < sources.engine.workers(); ++worker) {
     const Cpu& cpu = sources.slots.owner(worker);
     const rpc::WorkerStats& stats = sources.engine.stats(worker);
@@ -90,13 +73,13 @@ void AppendWorkers(const CollectorSources& sources,
                            {"node", std::to_string(cpu.node)}};
     busy.Add(static_cast<double>(stats.busy_ns.value()) * kSecondsPerNs, labels);
     turns.Add(stats.turns.value(), labels);
+    delays.Add(stats.poll_delay);
     pinned.Add(sources.pins.pinned(worker) ? 1 : 0, labels);
   }
-  FamilyBuilder losses = FamilyBuilder::Counter(
-      "objpool_worker_pin_losses_total",
-      "How often a worker was found off its CPU: the CPUs of the server were changed.");
+  FamilyBuilder losses{"objpool_worker_pin_losses_total"};
   losses.Add(sources.pins.losses());
-  for (FamilyBuilder* const family : {&busy, &turns, &pinned, &losses}) {
+  delays.WriteTo(delay, {});
+  for (FamilyBuilder* const family : {&busy, &turns, &delay, &pinned, &losses}) {
     families.push_back(family->Take());
   }
 }

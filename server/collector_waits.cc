@@ -12,14 +12,10 @@ namespace {
 using metrics::FamilyBuilder;
 
 struct WaitFamilies {
-  FamilyBuilder waiters = FamilyBuilder::Gauge("objpool_lease_waiters", "Calls that wait.");
-  FamilyBuilder oldest = FamilyBuilder::Gauge("objpool_lease_oldest_wait_seconds",
-                                              "How long the one that waits longest has waited.");
-  FamilyBuilder waits = FamilyBuilder::Counter(
-      "objpool_lease_waits_total",
-      "Calls that waited, by how it ended: served, or given_up (cancelled, or too long).");
-  FamilyBuilder waited = FamilyBuilder::Counter("objpool_lease_waited_seconds_total",
-                                                "Time that calls waited that were served.");
+  FamilyBuilder waiters{"objpool_lease_waiters"};
+  FamilyBuilder oldest{"objpool_lease_oldest_wait_seconds"};
+  FamilyBuilder waits{"objpool_lease_waits_total"};
+  FamilyBuilder waited{"objpool_lease_waited_seconds_total"};
 
   void Add(const NamedPool& pool, uint32_t workers, lease::BootMs now) {
     const std::string& name = pool.spec.name;

@@ -4,8 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "server/metrics/families.h"
-#include "server/metrics/open_metrics.h"
+#include "server/metrics/exposition.h"
 #include "server/service/status.h"
 #include "server/web/live_page.h"
 
@@ -83,6 +82,11 @@ metrics::HttpResponse Health(const rpc::Engine& engine) {
 metrics::HttpResponse PageAt(std::string_view path, std::string_view accept,
                              const PageSources& sources) {
   if (path == "/metrics") return Metrics(accept, sources.cells);
+  if (path == "/metrics/by_cpu") {
+    CollectorSources cells = sources.cells;
+    cells.by_cpu = true;
+    return Metrics(accept, cells);
+  }
   if (path == "/healthz") return Health(sources.cells.engine);
   if (path == "/readyz") {
     return {.code = sources.serving ? 200 : 503,
@@ -107,7 +111,9 @@ metrics::HttpResponse PageAt(std::string_view path, std::string_view accept,
   }
   return {.code = 404,
           .content_type = kPlain,
-          .body = "no such page; there are / /metrics /healthz /readyz /statusz /statusz/POOL\n"};
+          .body =
+              "no such page; there are / /metrics /metrics/by_cpu /healthz /readyz /statusz "
+              "/statusz/POOL\n"};
 }
 
 metrics::HttpResponse StartingPage() {

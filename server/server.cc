@@ -230,7 +230,7 @@ metrics::HttpResponse Server::Page(std::string_view path, std::string_view accep
   return PageAt(
       path, accept,
       {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_,
-                 *gate_, *policy_, audit_.get()},
+                  *pages_, *gate_, *policy_, audit_.get()},
        .serving = health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING,
        .up_since = up_since_});
 }

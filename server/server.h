@@ -17,6 +17,7 @@
 #include "server/config/config.h"
 #include "server/made_pools.h"
 #include "server/metrics/http_endpoint.h"
+#include "server/page_watch.h"
 #include "server/pin_watch.h"
 #include "server/policy_file.h"
 #include "server/rpc/engine.h"
@@ -83,6 +84,7 @@ class Server {
   const MadePools made_pools_;
   WorkerPlan plan_;
   std::unique_ptr<PinWatch> pins_;
+  const std::unique_ptr<PageWatch> pages_ = std::make_unique<PageWatch>();
   std::unique_ptr<store::StateDir> state_;  // null without a state_dir
   std::unique_ptr<AuditLog> audit_;         // null without an audit_log
   std::unique_ptr<Gate> gate_;

@@ -1,7 +1,5 @@
 #include "server/metrics/families.h"
 
-#include <prometheus/text_serializer.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <functional>
@@ -10,20 +8,11 @@
 
 namespace objpool::metrics {
 
-FamilyBuilder FamilyBuilder::Counter(std::string name, std::string help) {
-  return {std::move(name), std::move(help), prometheus::MetricType::Counter};
-}
-
-FamilyBuilder FamilyBuilder::Gauge(std::string name, std::string help) {
-  return {std::move(name), std::move(help), prometheus::MetricType::Gauge};
-}
-
-FamilyBuilder FamilyBuilder::Histogram(std::string name, std::string help) {
-  return {std::move(name), std::move(help), prometheus::MetricType::Histogram};
-}
-
-FamilyBuilder::FamilyBuilder(std::string name, std::string help, prometheus::MetricType type)
-    : family_{.name = std::move(name), .help = std::move(help), .type = type, .metric = {}} {}
+FamilyBuilder::FamilyBuilder(const Metric& metric)
+    : family_{.name = std::string(metric.name),
+              .help = std::string(metric.help),
+              .type = metric.type,
+              .metric = {}} {}
 
 void FamilyBuilder::AddValue(double value, Labels labels) {
   OBJPOOL_CHECK(family_.type != prometheus::MetricType::Histogram, "a histogram has no one value");
@@ -57,10 +46,6 @@ FamilyBuilder& FamilyBuilder::AddHistogram(std::span<const double> upper_bounds,
         {.cumulative_count = cumulative_counts[i], .upper_bound = upper_bounds[i]});
   }
   return *this;
-}
-
-std::string Render(const std::vector<prometheus::MetricFamily>& families) {
-  return prometheus::TextSerializer().Serialize(families);
 }
 
 }  // namespace objpool::metrics

@@ -1,4 +1,4 @@
-// Builds metric families, and writes them in Prometheus' text format.
+// Builds metric families.
 //
 // A family has one type, and every sample that is added to it is of that type. Counts are exact up
 // to 2^53.
@@ -9,10 +9,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include "server/metrics/metric_table.h"
 
 namespace objpool::metrics {
 
@@ -20,10 +21,9 @@ using Labels = std::vector<prometheus::ClientMetric::Label>;
 
 class FamilyBuilder {
  public:
-  // `name` of a counter ends in "_total"; units are base units and come before that.
-  [[nodiscard]] static FamilyBuilder Counter(std::string name, std::string help);
-  [[nodiscard]] static FamilyBuilder Gauge(std::string name, std::string help);
-  [[nodiscard]] static FamilyBuilder Histogram(std::string name, std::string help);
+  // Of the table: FamilyBuilder("objpool_leases_active").
+  explicit FamilyBuilder(KnownMetric metric) : FamilyBuilder(*metric) {}
+  explicit FamilyBuilder(const Metric& metric);
 
   // One sample of a counter or a gauge. No two may have equal labels.
   template <typename Number>
@@ -43,14 +43,9 @@ class FamilyBuilder {
   [[nodiscard]] prometheus::MetricFamily Take() { return std::move(family_); }
 
  private:
-  FamilyBuilder(std::string name, std::string help, prometheus::MetricType type);
   void AddValue(double value, Labels labels);
 
   prometheus::MetricFamily family_;
 };
-
-// What Render writes, as a Content-Type.
-inline constexpr std::string_view kTextContentType = "text/plain; version=0.0.4; charset=utf-8";
-[[nodiscard]] std::string Render(const std::vector<prometheus::MetricFamily>& families);
 
 }  // namespace objpool::metrics

@@ -44,23 +44,18 @@ std::optional<uint64_t> BootTime() {
 void AppendOfStat(const ProcStat& stat, std::vector<prometheus::MetricFamily>& families) {
   const auto ticks_per_s = static_cast<double>(sysconf(_SC_CLK_TCK));
   const auto page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  families.push_back(FamilyBuilder::Counter("process_cpu_seconds_total",
-                                            "User and system CPU time spent, in seconds.")
+  families.push_back(FamilyBuilder("process_cpu_seconds_total")
                          .Add(static_cast<double>(stat.cpu_ticks) / ticks_per_s)
                          .Take());
   families.push_back(
-      FamilyBuilder::Gauge("process_resident_memory_bytes", "Resident memory, in bytes.")
-          .Add(stat.resident_pages * page_bytes)
-          .Take());
-  families.push_back(
-      FamilyBuilder::Gauge("process_virtual_memory_bytes", "Virtual memory, in bytes.")
-          .Add(stat.virtual_bytes)
-          .Take());
-  families.push_back(FamilyBuilder::Gauge("process_threads", "Threads.").Add(stat.threads).Take());
-  if (const std::optional<uint64_t> boot_s = BootTime()) {
+      FamilyBuilder("process_resident_memory_bytes").Add(stat.resident_pages * page_bytes).Take());
+  families.push_back(FamilyBuilder("process_virtual_memory_bytes").Add(stat.virtual_bytes).Take());
+  families.push_back(FamilyBuilder("process_threads").Add(stat.threads).Take());
+  // The file is long, and slow to read; this part of it never changes.
+  static const std::optional<uint64_t> boot_s = BootTime();
+  if (boot_s) {
     families.push_back(
-        FamilyBuilder::Gauge("process_start_time_seconds",
-                             "When the process started, in seconds of Unix time.")
+        FamilyBuilder("process_start_time_seconds")
             .Add(static_cast<double>(*boot_s) + static_cast<double>(stat.start_ticks) / ticks_per_s)
             .Take());
   }
@@ -72,15 +67,11 @@ void AppendDescriptors(std::vector<prometheus::MetricFamily>& families) {
   int64_t open = -1;  // one of them is the directory that is read here
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) ++open;
   if (!error) {
-    families.push_back(
-        FamilyBuilder::Gauge("process_open_fds", "Open file descriptors.").Add(open).Take());
+    families.push_back(FamilyBuilder("process_open_fds").Add(open).Take());
   }
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    families.push_back(
-        FamilyBuilder::Gauge("process_max_fds", "The most file descriptors that may be open.")
-            .Add(limit.rlim_cur)
-            .Take());
+    families.push_back(FamilyBuilder("process_max_fds").Add(limit.rlim_cur).Take());
   }
 }
 

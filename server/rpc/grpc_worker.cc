@@ -192,14 +192,17 @@ void GrpcWorker::Run() {
 void GrpcWorker::RunUntilShutdown() {
   bool hurry = false;
   BootNs worked_ns = 0;
-  stats_.turned_at.store(BootNow(), std::memory_order_relaxed);
+  BootNs ended_at = BootNow();
+  next_tick_ = ended_at + kTickNs;
+  stats_.turned_at.store(ended_at, std::memory_order_relaxed);
   bool told_end = loops_ == 0;
   if (told_end) loops_ended_.count_down();
   for (;;) {
+    const auto wait = static_cast<int64_t>(next_tick_ > ended_at ? next_tick_ - ended_at : 0);
     // gRPC rounds a deadline up to whole milliseconds, so "now" would be up to one of them away.
-    const gpr_timespec deadline = hurry ? gpr_inf_past(GPR_CLOCK_MONOTONIC)
-                                        : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                                       gpr_time_from_nanos(kTickNs, GPR_TIMESPAN));
+    const gpr_timespec deadline =
+        hurry ? gpr_inf_past(GPR_CLOCK_MONOTONIC)
+              : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(wait, GPR_TIMESPAN));
     void* tag = nullptr;
     bool ok = false;
     const auto next = queue_->AsyncNext(&tag, &ok, deadline);
@@ -207,6 +210,7 @@ void GrpcWorker::RunUntilShutdown() {
     if (worked_ns >= kPauseAfterNs && next == grpc::CompletionQueue::TIMEOUT) {
       worked_ns = 0;
       std::this_thread::sleep_for(kPause);
+      ended_at = BootNow();
       continue;
     }
     now_ = BootNow();
@@ -226,13 +230,15 @@ void GrpcWorker::RunUntilShutdown() {
       told_end = true;
       loops_ended_.count_down();
     }
-    const BootNs busy_ns = BootNow() - now_;
+    ended_at = BootNow();
+    const BootNs busy_ns = ended_at - now_;
     worked_ns = hurry ? worked_ns + busy_ns : 0;
     stats_.busy_ns.Add(busy_ns);
   }
 }
 
 void GrpcWorker::Tick() {
+  stats_.poll_delay.Observe(now_ - next_tick_);
   next_tick_ = now_ + kTickNs;
   const bool stopping = stopping_.load(std::memory_order_relaxed);
   // By index, and backwards: a handler that finishes its call here does not unregister it yet.

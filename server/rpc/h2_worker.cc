@@ -157,6 +157,8 @@ void H2Worker::Run() {
   prepared_.count_down();
   go_.wait(0, std::memory_order_acquire);
   if (go_.load(std::memory_order_acquire) != 1) return;
+  ended_at_ = BootNow();
+  next_tick_ = ended_at_ + kTickNs;
   while (Turn()) {
   }
 }
@@ -179,6 +181,7 @@ bool H2Worker::Turn() {
   if (worked_ns_ >= kPauseAfterNs && events_->count == 0) {
     worked_ns_ = 0;
     std::this_thread::sleep_for(kPause);
+    ended_at_ = BootNow();
     return true;
   }
   LookAtClock();
@@ -192,15 +195,19 @@ bool H2Worker::Turn() {
   hurry_turn_ = hooks_.on_turn(index_, now_);
   EndTurn();
   if (stopping() && Leave()) return false;
-  const BootNs busy_ns = BootNow() - began;
+  ended_at_ = BootNow();
+  const BootNs busy_ns = ended_at_ - began;
   worked_ns_ = hurry_turn_ ? worked_ns_ + busy_ns : 0;
   stats_.busy_ns.Add(busy_ns);
   return true;
 }
 
+// Until the next tick at the latest, in whole milliseconds.
 void H2Worker::WaitForEvents(bool at_once) {
   const int most = static_cast<int>(events_->list.size());
-  const int patience_ms = at_once ? 0 : deaf_ ? kStarvedMs : kTickMs;
+  const BootNs left = next_tick_ > ended_at_ ? next_tick_ - ended_at_ : 0;
+  const int tick_ms = static_cast<int>((left + h2_limits::kMs - 1) / h2_limits::kMs);
+  const int patience_ms = at_once ? 0 : deaf_ ? std::min(kStarvedMs, tick_ms) : tick_ms;
   events_->count = epoll_wait(epoll_, events_->list.data(), most, patience_ms);
   OBJPOOL_CHECK(events_->count >= 0 || errno == EINTR, "epoll waits");
 }
@@ -292,6 +299,7 @@ void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {
 }
 
 void H2Worker::Tick() {
+  stats_.poll_delay.Observe(now_ - next_tick_);
   next_tick_ = now_ + kTickNs;
   // By index, and backwards: what is looked at may end, and others with it.
   for (std::size_t i = calls_.size(); i > 0; --i) {

@@ -139,6 +139,7 @@ class H2Worker {
   Inflater inflater_;
   ByteBuffer inflated_;
   BootNs now_ = 0;
+  BootNs ended_at_ = 0;  // the last turn
   BootNs next_tick_ = 0;
   bool again_ = true;        // the first turn; later, handlers may have left work for the hook
   bool hurry_turn_ = false;  // the hook has asked for the next one

@@ -22,6 +22,11 @@ inline constexpr std::array<uint64_t, 16> kLatencyBounds = {
     5'000,   10'000,  15'000,  20'000,    30'000,    50'000,     75'000,      100'000,
     150'000, 250'000, 500'000, 1'000'000, 2'500'000, 10'000'000, 100'000'000, 1'000'000'000};
 
+// Bounds in nanoseconds, from the timer's grain up.
+inline constexpr std::array<uint64_t, 9> kPollDelayBounds = {
+    1'000'000,  2'000'000,   5'000'000,   10'000'000,   20'000'000,
+    50'000'000, 100'000'000, 500'000'000, 1'000'000'000};
+
 // One method on one worker.
 struct RpcCell {
   base::Counter started;
@@ -38,8 +43,10 @@ struct alignas(base::kCacheLineBytes) WorkerStats {
   }
 
   std::vector<RpcCell> rpcs;
-  base::Counter turns;               // events taken up, and waits that ended without one
-  base::Counter busy_ns;             // time not spent waiting
+  base::Counter turns;    // events taken up, and waits that ended without one
+  base::Counter busy_ns;  // time not spent waiting
+  // How late the turn came that was due: one is, every 20 ms.
+  base::Histogram<kPollDelayBounds.size()> poll_delay{kPollDelayBounds};
   std::atomic<BootNs> turned_at{0};  // when the last turn began, or the loop; 0 before
   std::atomic<uint64_t> calls_under_way{0};
   ConnectionStats connections;

@@ -13,6 +13,7 @@
 #include "server/lease/lease_pool.h"
 #include "server/service/buffer_scrub.h"
 #include "server/service/buffer_stats.h"
+#include "server/service/low_water.h"
 #include "server/store/pool_file.h"
 
 namespace objpool::server {
@@ -37,6 +38,9 @@ struct NamedPool {
   std::atomic<uint32_t> ttl_default_ms;
   std::atomic<uint32_t> ttl_max_ms;
   std::atomic<uint32_t> reuse_delay_ms;
+  // Free handles, noted by one worker.
+  LowWater low_free;
+  SlotId low_free_noted_by = 0;
   // Something was stored since the last sync. Pools on disk only.
   mutable std::atomic<bool> stored{false};
   // It drains for good, and is gone when its last grant is over.

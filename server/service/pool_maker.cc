@@ -78,6 +78,7 @@ std::unique_ptr<NamedPool> PoolMaker::Make(const PoolSpec& spec, lease::BootMs n
   const auto* const buffers = std::get_if<BuffersSpec>(&spec.kind);
   lease::LeasePool::Options options;
   options.id = next_id_++;
+  pool->low_free_noted_by = options.id % options_.slots->slots();
   options.secret = secret_;
   options.on_served = options_.on_served;
   options.max_waiters = spec.max_waiters;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pool/base/check.h"
+#include "server/service/free_watch.h"
 
 namespace objpool::server {
 namespace {
@@ -155,8 +156,12 @@ bool PoolSet::Sweep(SlotId worker, lease::BootMs now) {
     desk.next_at = now + kRoundMs;
   }
   for (int i = 0; i < kSweepsPerTurn && desk.running; ++i) {
-    const bool whole = all.pools[desk.pool]->leases->Sweep(worker, now);
-    if (whole && ++desk.pool == all.pools.size()) desk.running = false;
+    NamedPool& pool = *all.pools[desk.pool];
+    if (!pool.leases->Sweep(worker, now)) continue;
+    if (pool.low_free_noted_by == worker) {
+      NoteFree(pool, now);
+    }
+    if (++desk.pool == all.pools.size()) desk.running = false;
   }
   return desk.running;
 }

@@ -7,6 +7,7 @@
 # Needs root. Takes minutes: two of them go to a bare Debian and the packages of the build.
 # OBJPOOL_CONTAINER_STORE=FOLDER keeps the images there, so that the next run builds only what
 # changed; by default they are in a folder of the test's own, which goes with it.
+# OBJPOOL_CONTAINER_CCACHE=FOLDER is a ccache that the build may use and fill.
 #
 # shellcheck disable=SC2317  # functions that `check` and the trap run
 set -euo pipefail
@@ -75,7 +76,14 @@ make_base() {
 }
 
 build_image() {
+  local cache=()
+  if [[ -n ${OBJPOOL_CONTAINER_CCACHE:-} ]]; then
+    printf '%s\n' 'cache_dir = /ccache' 'base_dir = /' 'hash_dir = false' >"$work/ccache.conf"
+    cache=(--volume "$OBJPOOL_CONTAINER_CCACHE:/ccache"
+      --volume "$work/ccache.conf:/etc/ccache.conf:ro")
+  fi
   nice buildah bud --pull-never --isolation chroot --layers --format docker --tag "$image" \
+    "${cache[@]}" \
     --build-arg VERSION=0.0.0 --build-arg REVISION=test --build-arg CREATED=2000-01-01T00:00:00Z \
     "$repository" >"$work/build.log" 2>&1 || { tail -n 60 "$work/build.log"; return 1; }
 }
@@ -214,10 +222,13 @@ check_variants() {
   must "starts below one CPU's worth of quota" start quota --cpus 0.5
   check "has as many workers as the quota" is "$(metric quota objpool_topology_info)" 1
   check "does not pin them" is "$(metric quota objpool_worker_pinned)" 0
+  check "says so" says "not pinned to CPUs: the CPU quota is 0.50 CPUs" "$(podman logs quota 2>&1)"
   check "the quota's server stops with 0" drains quota
   write_docker_seccomp "$work/seccomp.json"
   must "starts under Docker's seccomp rules" \
     start seccomp --security-opt "seccomp=$work/seccomp.json" --cap-drop ALL
+  check "says that it cannot ask where pages are" \
+    says 'checked_by="refused"' "$(page seccomp http://127.0.0.1:9742/metrics | grep numa_info)"
   check "leases a buffer without NUMA calls" ctl seccomp lease buffers
   check "the seccomp server stops with 0" drains seccomp
   echo 'pools { name: "No" ids { count: 1 } }' >"$work/bad.textproto"

@@ -99,7 +99,7 @@ class Processes:
                 log = (self._folder / f"{name}.log").read_text(errors="replace")
                 raise AssertionError(f"{name} ended with {process.returncode}:\n{log[-4000:]}")
 
-    def start_server(self, config):
+    def start_server(self, config, *arguments):
         """Starts objpoold on free ports. Returns its ready file: pid, listen, metrics."""
         ready = self._folder / "ready.json"
         self.start(
@@ -113,6 +113,7 @@ class Processes:
             "127.0.0.1:0",
             "--metrics_listen",
             "127.0.0.1:0",
+            *arguments,
         )
 
         def read():

@@ -2,11 +2,14 @@
 page as a browser draws it."""
 
 import json
+import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 import urllib.error
 import urllib.request
@@ -22,6 +25,7 @@ pools { name: "memory" buffers { count: 4 size_bytes: 4096 } }
 shutdown_grace { seconds: 20 }
 """
 PLACES = ("free", "leased", "dirty", "resting", "quarantined")
+METRICS_PAGE = pathlib.Path(__file__).resolve().parents[2] / "server/METRICS.md"
 CHROMIUM = shutil.which("chromium")
 
 
@@ -125,6 +129,65 @@ class PagesTest(unittest.TestCase):
             samples = server.metrics().samples
             workers = {labels["cpu"] for _, labels, _ in samples if "cpu" in labels}
             self.assertLessEqual(len(samples), 250 + 12 * len(workers))
+
+    def test_every_metric_is_in_the_table_with_these_labels(self):
+        table = {name: (kind, set(filter(None, labels.split(", "))), text)
+                 for name, kind, labels, text in re.findall(
+                     r"^\| `(\w+)` \| (\w+) \| ([\w, ]*?) ?\| (.*) \|$",
+                     METRICS_PAGE.read_text(), re.MULTILINE)}
+        self.api.give_back("ports", self.api.lease("ports").grants[0].ref)
+        shown = {}
+        for family in text_string_to_metric_families(self.get(
+                "/metrics", Accept="application/openmetrics-text;version=1.0.0")[2]):
+            name = family.name + ("_total" if family.type == "counter" else "")
+            shown[name] = (family.type, family.documentation)
+            for sample in family.samples:
+                self.assertEqual(set(sample.labels) - {"le"}, table[name][1], sample)
+        self.assertEqual(shown, {name: (table[name][0], table[name][2]) for name in shown})
+        # Those of connections are of one engine; steals need a second worker.
+        self.assertEqual({name for name in set(table) - set(shown)
+                          if not re.search("_connections_|_stolen_", name)}, set())
+
+    def test_the_fewest_free_handles_are_remembered_whoever_reads(self):
+        refs = [grant.ref for grant in self.api.lease("ports", count=48).grants]
+        low = lambda: self.server.metrics().sum("objpool_pool_low_free_handles", pool="ports")
+        self.assertEqual(low(), 16)
+        self.api.give_back("ports", *refs)
+        for _ in range(3):
+            self.assertEqual(low(), 16)
+        self.assertEqual(self.server.metrics().sum("objpool_pool_free_handles", pool="ports"), 64)
+
+    def test_turns_that_come_late_are_seen(self):
+        late = lambda: [self.server.metrics().sum(f"objpool_worker_poll_delay_seconds_{what}", **le)
+                        for what, le in (("count", {}), ("bucket", {"le": "0.1"}))]
+        wait_until(lambda: late()[0] > 10, "turns that were due")
+        before = self.server.metrics().sum("objpool_worker_poll_delay_seconds_sum")
+        self.server.process.send_signal(signal.SIGSTOP)
+        threading.Event().wait(0.5)  # what is measured
+        self.server.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: late()[0] > late()[1], "a late turn")
+        self.assertGreater(
+            self.server.metrics().sum("objpool_worker_poll_delay_seconds_sum") - before, 0.4)
+
+    def test_it_is_told_where_memory_is(self):
+        metrics = self.server.metrics()
+        (info,) = [labels for name, labels, _ in metrics.samples if name == "objpool_numa_info"]
+        self.assertIn(info["mode"], ("first_touch", "single_node", "none"))
+        sampled = metrics.sum("objpool_buffer_pages_sampled", pool="memory")
+        self.assertEqual(sampled, 4 if info["checked_by"] == "move_pages" else 0)
+        self.assertEqual(metrics.sum("objpool_buffer_pages_misplaced", pool="memory"), 0)
+
+    def test_idle_connections_neither_block_a_scrape_nor_pile_up(self):
+        before = self.server.metrics().sum("process_open_fds")
+        host, port = self.server.metrics_address.rsplit(":", 1)
+        for _ in range(200):
+            self.enterContext(socket.create_connection((host, int(port)), timeout=DEADLINE_S))
+        # At most 64, and as many as may be on their way out.
+        self.assertLess(self.server.metrics().sum("process_open_fds") - before, 64 + 32 + 10)
+
+    def test_slots_can_be_asked_for_by_cpu(self):
+        names = lambda path: sorted(line.split(" ")[0] for line in self.get(path)[2].splitlines())
+        self.assertEqual(names("/metrics/by_cpu"), names("/metrics"))
 
     def test_the_live_page_needs_nothing_from_elsewhere(self):
         status, kind, page = self.get("/")

@@ -47,9 +47,9 @@ class PlacementTest(unittest.TestCase):
             for _, task in worker_tasks(server.pid):
                 os.sched_setaffinity(task, everywhere)
             wait_until(lambda: worker_cpus(server.pid) == before, "all back")
-            metrics = server.metrics()
-            self.assertEqual(metrics.sum("objpool_worker_pin_losses_total"), len(before))
-            self.assertEqual(metrics.sum("objpool_worker_pinned"), len(before))
+            wait_until(lambda: server.metrics().sum("objpool_worker_pin_losses_total")
+                       == len(before), "counted")
+            self.assertEqual(server.metrics().sum("objpool_worker_pinned"), len(before))
             wait_until(lambda: server.log().count("and is back on it") == len(before), "told")
             api.give_back("ids", ref)
 

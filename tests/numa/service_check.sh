@@ -190,6 +190,48 @@ check_offline() {
   expect "times that it was told" "$(grep -c "worker $((cpus - 1)) .*CPU $((cpus - 1))" /tmp/log)" 2
 }
 
+# A control group takes the last CPU away, and gives it back.
+check_cpuset() {
+  mkdir -p /sys/fs/cgroup
+  mount -t cgroup2 none /sys/fs/cgroup
+  echo +cpuset >/sys/fs/cgroup/cgroup.subtree_control
+  group=/sys/fs/cgroup/objpool
+  mkdir $group
+  echo "0-$((cpus - 1))" >$group/cpuset.cpus
+  echo "$server" >$group/cgroup.procs
+  expect "workers on their CPUs in a control group" "$(until_pinned $cpus)" $cpus
+  ctl json lease ids --count "$capacity" >/tmp/held
+  echo "0-$((cpus - 2))" >$group/cpuset.cpus
+  expect "workers on their CPUs, one CPU being taken" "$(until_pinned $((cpus - 1)))" $((cpus - 1))
+  sed -n 's/.*"ref": "\(.*\)".*/\1/p' /tmp/held | ctl text return - >/dev/null
+  expect "returning without that CPU ends with" $? 0
+  ctl json lease ids --count "$capacity" >/tmp/held
+  echo "0-$((cpus - 1))" >$group/cpuset.cpus
+  expect "workers on their CPUs, all being given" "$(until_pinned $cpus)" $cpus
+  sed -n 's/.*"ref": "\(.*\)".*/\1/p' /tmp/held | ctl text return - >/dev/null
+  expect "returning with it ends with" $? 0
+  look ids
+  expect "ids free afterwards" "$(field free)" "$capacity"
+  sleep 2 # what comes about is told every second
+  # That CPU was offline before.
+  for word in "cannot stay" "is back"; do
+    expect "times that it was told that a worker $word" \
+      "$(grep -c "worker $((cpus - 1)) $word on CPU $((cpus - 1))" /tmp/log)" 2
+  done
+}
+
+# What the metrics say of the buffers' pages is what the kernel says.
+check_placement() {
+  wget -q -O /tmp/metrics http://127.0.0.1:9742/metrics
+  expect "mode of placement" \
+    "$(sed -n 's/^objpool_numa_info{mode="\([a-z_]*\)".*/\1/p' /tmp/metrics)" first_touch
+  expect "pages that the metrics know, by node" \
+    "$(sed -n 's/^objpool_buffer_pages_sampled{.*node="\(.*\)"} \(.*\)/\1:\2/p' /tmp/metrics |
+      sort -n | xargs)" "$(evenly $((per_node * share * buffer_pages)))"
+  expect "misplaced ones" \
+    "$(awk '/^objpool_buffer_pages_misplaced/ { sum += $2 } END { print sum + 0 }' /tmp/metrics)" 0
+}
+
 start
 check_workers
 check_buffers
@@ -199,7 +241,9 @@ check_load ids
 check_load buffers
 # Nothing moved meanwhile.
 check_buffers
+check_placement
 check_offline
+check_cpuset
 ctl text pools ids
 kill -TERM $server
 wait $server

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "server/metrics/exposition.h"
 #include "server/metrics/process_metrics.h"
 
 namespace objpool::metrics {
@@ -26,7 +27,8 @@ std::string RenderOne(FamilyBuilder& builder) {
 }
 
 TEST(MetricFamilies, CountersAreWrittenWithTheirLabels) {
-  FamilyBuilder builder = FamilyBuilder::Counter("objpool_leases_total", "Leases.");
+  FamilyBuilder builder(
+      Metric{"objpool_leases_total", prometheus::MetricType::Counter, "", "Leases."});
   builder.Add(uint64_t{3}, {{"pool", "a"}, {"cpu", "0"}}).Add(0.5, {{"pool", "q\"\\\n"}});
   EXPECT_EQ(RenderOne(builder),
             "# HELP objpool_leases_total Leases.\n"
@@ -36,7 +38,7 @@ TEST(MetricFamilies, CountersAreWrittenWithTheirLabels) {
 }
 
 TEST(MetricFamilies, WholeNumbersAreExactUpTo2To53) {
-  FamilyBuilder builder = FamilyBuilder::Gauge("objpool_free_handles", "Free.");
+  FamilyBuilder builder(Metric{"objpool_free_handles", prometheus::MetricType::Gauge, "", "Free."});
   for (const uint64_t value :
        {uint64_t{0}, uint64_t{16'777'217}, (uint64_t{1} << 53) - 1, uint64_t{1} << 53}) {
     builder.Add(value, {{"n", std::to_string(value)}});
@@ -49,23 +51,24 @@ TEST(MetricFamilies, WholeNumbersAreExactUpTo2To53) {
 TEST(MetricFamilies, HistogramsEndWithInfinity) {
   constexpr std::array<double, 3> kBounds = {5e-6, 0.001, 1};
   constexpr std::array<uint64_t, 3> kCounts = {1, 4, 9};
-  FamilyBuilder builder = FamilyBuilder::Histogram("objpool_wait_seconds", "Wait.");
+  FamilyBuilder builder(
+      Metric{"objpool_wait_seconds", prometheus::MetricType::Histogram, "", "Wait."});
   builder.AddHistogram(kBounds, kCounts, 12.25, (uint64_t{1} << 53) + 1, {{"pool", "a"}});
   EXPECT_EQ(RenderOne(builder),
             "# HELP objpool_wait_seconds Wait.\n"
             "# TYPE objpool_wait_seconds histogram\n"
-            "objpool_wait_seconds_count{pool=\"a\"} 9007199254740993\n"
-            "objpool_wait_seconds_sum{pool=\"a\"} 12.25\n"
             "objpool_wait_seconds_bucket{pool=\"a\",le=\"5e-06\"} 1\n"
             "objpool_wait_seconds_bucket{pool=\"a\",le=\"0.001\"} 4\n"
             "objpool_wait_seconds_bucket{pool=\"a\",le=\"1\"} 9\n"
-            "objpool_wait_seconds_bucket{pool=\"a\",le=\"+Inf\"} 9007199254740993\n");
+            "objpool_wait_seconds_bucket{pool=\"a\",le=\"+Inf\"} 9007199254740993\n"
+            "objpool_wait_seconds_count{pool=\"a\"} 9007199254740993\n"
+            "objpool_wait_seconds_sum{pool=\"a\"} 12.25\n");
 }
 
 TEST(MetricFamiliesDeathTest, ABrokenHistogramIsABug) {
   constexpr std::array<double, 2> kBounds = {1, 2};
   constexpr std::array<uint64_t, 2> kCounts = {3, 4};
-  FamilyBuilder builder = FamilyBuilder::Histogram("a_seconds", "A.");
+  FamilyBuilder builder(Metric{"a_seconds", prometheus::MetricType::Histogram, "", "A."});
   EXPECT_DEATH(builder.AddHistogram(std::array<double, 2>{2, 2}, kCounts, 0, 4), "bounds rise");
   EXPECT_DEATH(builder.AddHistogram(kBounds, std::array<uint64_t, 2>{4, 3}, 0, 4), "never fall");
   EXPECT_DEATH(builder.AddHistogram(kBounds, kCounts, 0, 3), "counts all");
@@ -117,11 +120,14 @@ TEST(MetricFamilies, PromtoolFindsNothingToSay) {
   std::vector<prometheus::MetricFamily> families;
   AppendProcessMetrics(families);
   families.push_back(
-      FamilyBuilder::Counter("objpool_leases_total", "Leases.").Add(3, {{"pool", "a"}}).Take());
-  families.push_back(FamilyBuilder::Histogram("objpool_wait_seconds", "Wait.")
-                         .AddHistogram(std::array<double, 2>{1e-5, 1},
-                                       std::array<uint64_t, 2>{1, 4}, 2.5, 5, {{"pool", "a"}})
-                         .Take());
+      FamilyBuilder(Metric{"objpool_leases_total", prometheus::MetricType::Counter, "", "Leases."})
+          .Add(3, {{"pool", "a"}})
+          .Take());
+  families.push_back(
+      FamilyBuilder(Metric{"objpool_wait_seconds", prometheus::MetricType::Histogram, "", "Wait."})
+          .AddHistogram(std::array<double, 2>{1e-5, 1}, std::array<uint64_t, 2>{1, 4}, 2.5, 5,
+                        {{"pool", "a"}})
+          .Take());
   FILE* const promtool = popen("promtool check metrics", "w");
   ASSERT_NE(promtool, nullptr);
   const std::string text = Render(families);

@@ -1,6 +1,6 @@
 // OpenMetrics text: who gets it, and what it looks like. (tests/e2e/pages_test.py has a strict
 // reader.)
-#include "server/metrics/open_metrics.h"
+#include "server/metrics/exposition.h"
 
 #include <gtest/gtest.h>
 
@@ -33,21 +33,23 @@ TEST(OpenMetrics, IsForThoseWhoWouldRatherHaveIt) {
 }
 
 TEST(OpenMetrics, NamesOfCountersEndInTotalButNotThoseOfTheirFamilies) {
-  FamilyBuilder builder = FamilyBuilder::Counter("objpool_leases_total", "\"Leases\".\n");
+  FamilyBuilder builder(
+      Metric{"objpool_leases_total", prometheus::MetricType::Counter, "", "\"Leases\".\n"});
   builder.Add(uint64_t{3}, {{"pool", "q\"\\\n"}});
   EXPECT_EQ(RenderOne(builder),
-            "# TYPE objpool_leases counter\n"
             "# HELP objpool_leases \\\"Leases\\\".\\n\n"
+            "# TYPE objpool_leases counter\n"
             "objpool_leases_total{pool=\"q\\\"\\\\\\n\"} 3\n"
             "# EOF\n");
 }
 
 TEST(OpenMetrics, HistogramsEndInInfinity) {
-  FamilyBuilder builder = FamilyBuilder::Histogram("objpool_hold_seconds", "Held.");
+  FamilyBuilder builder(
+      Metric{"objpool_hold_seconds", prometheus::MetricType::Histogram, "", "Held."});
   builder.AddHistogram(std::array{0.5, 1.0}, std::array<uint64_t, 2>{1, 2}, 7.25, 3);
   EXPECT_EQ(RenderOne(builder),
-            "# TYPE objpool_hold_seconds histogram\n"
             "# HELP objpool_hold_seconds Held.\n"
+            "# TYPE objpool_hold_seconds histogram\n"
             "objpool_hold_seconds_bucket{le=\"0.5\"} 1\n"
             "objpool_hold_seconds_bucket{le=\"1.0\"} 2\n"
             "objpool_hold_seconds_bucket{le=\"+Inf\"} 3\n"
