@@ -17,7 +17,7 @@
 #include "server/config/errors.h"
 #include "server/config/label_text.h"
 #include "server/config/utf8.h"
-#include "server/metrics/open_metrics.h"
+#include "server/metrics/exposition.h"
 #include "server/rpc/h2_request_head.h"
 #include "server/rpc/h2_text.h"
 #include "server/rpc/peer.h"
