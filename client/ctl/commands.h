@@ -204,7 +204,8 @@ struct BenchOptions {
   Milliseconds ramp{0};  // before the warm-up: in it the rate rises from nothing
   HoldDistribution hold_distribution = HoldDistribution::kFixed;  // of that mean
   uint32_t renews = 0;  // Within each hold. Range: 0 .. kMaxBenchRenews.
-  // Instead, and instead of the hold: so often in a second one that is held is renewed, or returned.
+  // Instead, and instead of the hold: so often in a second one that is held is renewed, or
+  // returned.
   double renew_rate = 0;   // Range: 0, as the renews say, or .. kMaxBenchRate.
   double return_rate = 0;  // Range: 0, after the hold, or .. kMaxBenchRate.
   bool stream = false;     // operations of a Session on each connection, rather than calls

@@ -12,8 +12,8 @@
 //     state | stop
 //   Threads lease and return all the time. At random they ask the server whether the fence still
 //   runs, which it must as long as it is valid here. Answers: given N checked N stale N ended N
-//   total N. Stale: given out without the time that it must have left. Ended: at the server, when it
-//   was valid here.
+//   total N. Stale: given out without the time that it must have left. Ended: at the server, when
+//   it was valid here.
 #include <atomic>
 #include <chrono>
 #include <cstdint>

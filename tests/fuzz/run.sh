@@ -11,10 +11,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 # Target, its share of executions in percent (the fast ones more), and the longest input.
-readonly -A share=([h2]=20 [service]=4 [config]=6 [state]=20 [dump]=4 [texts]=45 [pages]=1)
-readonly -A length=([h2]=2048 [service]=2048 [config]=2048 [state]=512 [dump]=512 [texts]=512
-  [pages]=1024)
-readonly targets=(h2 service config state dump texts pages)
+readonly -A share=([h2]=20 [service]=4 [config]=6 [policy]=5 [state]=20 [dump]=4 [texts]=40
+  [pages]=1)
+readonly -A length=([h2]=2048 [service]=2048 [config]=2048 [policy]=1024 [state]=512 [dump]=512
+  [texts]=512 [pages]=1024)
+readonly targets=(h2 service config policy state dump texts pages)
 
 seconds=60
 executions=0

@@ -304,6 +304,24 @@ pools { name: "c" labels { label: "x" label: "y\\303\\244" } }
     return seeds
 
 
+def policy_seeds():
+    seeds = {"every-key": b"""
+rules { name: "web" identities: "spiffe://a/**" identities: "10.0.0.0/8" identities: "dns:*.b.c"
+  methods: "lease" methods: "CheckFence" pools: "a*" pools: "p**s"
+  quota { handles: 3 calls_per_s: 5 } }
+rules { identities: "*" methods: "*" }
+rules { identities: "2001:db8::/32" identities: "::1" identities: "uid:0" methods: "admin" }
+"""}
+    seeds["json"] = (b'{"rules": [{"identities": ["127.0.0.1"], "methods": ["read", "Lease"],'
+                     b' "pools": ["a-*"], "quota": {"callsPerS": 9}}]}')
+    seeds["mistakes"] = (b'rules { identities: "10.0.0.1/8" identities: "10.*" identities: ""'
+                         b' identities: "2001:db8::1" methods: "all" pools: "" }'
+                         b' rules { name: "\\n" quota { handles: 99999999 } } deny: 1')
+    seeds["stars"] = b'rules { identities: "*a*a*a*b" methods: "*" pools: "***-**-*" }'
+    seeds["no-syntax"] = b"rules { identities: }"
+    return seeds
+
+
 def page_seeds():
     paths = ("/", "/metrics", "/healthz", "/readyz", "/statusz", "/statusz/ids", "/statusz/none",
              "/metrics\napplication/openmetrics-text;q=0.9,text/plain;q=0.1", "/%00", "")
@@ -323,7 +341,7 @@ def main():
     for target, seeds in (("h2", h2_seeds()), ("service", service_seeds()),
                           ("texts", text_seeds()), ("state", state_seeds()),
                           ("dump", dump_seeds()), ("config", config_seeds()),
-                          ("pages", page_seeds())):
+                          ("policy", policy_seeds()), ("pages", page_seeds())):
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in seeds.items():
