@@ -39,6 +39,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   AppendBufferMetrics(sources, families);
   AppendSessionMetrics(sources, families);
   AppendConnectionMetrics(sources, families);
+  AppendTlsMetrics(sources, families);
   AppendRpcMetrics(sources, families);
   metrics::AppendProcessMetrics(families);
   return families;

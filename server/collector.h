@@ -28,13 +28,14 @@ struct CollectorSources {
   const SessionService& sessions;
   const DiskAnswers& disk;
   const PinWatch& pins;
+  const rpc::TlsKeys* tls;  // null where nothing is encrypted
 };
 
 // Every family, those of the process included. Any thread.
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
 // Its parts: what pools and slots hold and hand over; what became of grants; who waits; what goes
-// into and out of buffers; sessions; connections; calls and workers.
+// into and out of buffers; sessions; connections; TLS; calls and workers.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
@@ -47,6 +48,8 @@ void AppendSessionMetrics(const CollectorSources& sources,
                           std::vector<prometheus::MetricFamily>& families);
 void AppendConnectionMetrics(const CollectorSources& sources,
                              std::vector<prometheus::MetricFamily>& families);
+void AppendTlsMetrics(const CollectorSources& sources,
+                      std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,
                       std::vector<prometheus::MetricFamily>& families);
 

@@ -30,12 +30,14 @@ using objpool::server::Heartbeat;
 using objpool::server::NotifySocket;
 using objpool::server::Server;
 
-// The signals that end the server. Blocked in every thread, so that they come to the waiting one.
-sigset_t BlockStopSignals() {
+// The signals that end the server, and SIGHUP. Blocked in every thread, so that they come to the
+// waiting one.
+sigset_t BlockSignals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return set;
 }
@@ -65,7 +67,7 @@ timespec ToTimespec(std::chrono::microseconds time) {
   return {.tv_sec = seconds.count(), .tv_nsec = rest.count()};
 }
 
-// Waits for a signal while the heart beats and what comes about is told, and returns it.
+// Waits for a signal to end while the heart beats and what comes about is told, and returns it.
 int WaitForSignal(Server& server, Heartbeat& heartbeat, const sigset_t& signals) {
   constexpr std::chrono::microseconds kTellEvery = std::chrono::seconds(1);
   const timespec patience =
@@ -75,11 +77,13 @@ int WaitForSignal(Server& server, Heartbeat& heartbeat, const sigset_t& signals)
     heartbeat.Tick(Heartbeat::Clock::now());
     for (const std::string& line : server.TakeNews()) Say(line);
     signal = sigtimedwait(&signals, nullptr, &patience);
-  } while (signal <= 0);
+    if (signal != SIGHUP) continue;
+    for (const std::string& line : server.Reload()) Say(line);
+  } while (signal <= 0 || signal == SIGHUP);
   return signal;
 }
 
-// Waits for `done`, or for at most `time`. True when a signal asked for haste.
+// Waits for `done`, or for at most `time`. True when a signal asked for haste, as SIGHUP does not.
 template <typename Done>
 bool WaitOrSignal(std::chrono::milliseconds time, Heartbeat& heartbeat, const sigset_t& signals,
                   Done done) {
@@ -87,7 +91,8 @@ bool WaitOrSignal(std::chrono::milliseconds time, Heartbeat& heartbeat, const si
   const auto deadline = Heartbeat::Clock::now() + time;
   while (!done() && Heartbeat::Clock::now() < deadline) {
     heartbeat.Tick(Heartbeat::Clock::now());
-    if (sigtimedwait(&signals, nullptr, &kPatience) > 0) return true;
+    const int signal = sigtimedwait(&signals, nullptr, &kPatience);
+    if (signal > 0 && signal != SIGHUP) return true;
   }
   return false;
 }
@@ -159,7 +164,7 @@ int Serve(const Config& config, const sigset_t& signals) {
 int main(int argc, char** argv) {
   // A client that goes away while it is written to is no reason to end.
   signal(SIGPIPE, SIG_IGN);
-  const sigset_t signals = BlockStopSignals();
+  const sigset_t signals = BlockSignals();
   const auto parsed = objpool::server::ParseCommandLine(argc, argv);
   if (const auto* const exit = std::get_if<objpool::server::Exit>(&parsed)) {
     std::fputs(exit->out.c_str(), stdout);

@@ -34,8 +34,8 @@ std::string Plural(std::size_t count, const char* noun) {
 
 std::unique_ptr<Server> Server::Start(const Config& config, std::string& why) {
   std::unique_ptr<Server> server(new Server(config));
-  if (!server->Plan(why) || !server->StartMetrics(why) || !server->StartEngine(why) ||
-      !server->WriteReady(why)) {
+  if (!server->LoadTls(why) || !server->Plan(why) || !server->StartMetrics(why) ||
+      !server->StartEngine(why) || !server->WriteReady(why)) {
     return nullptr;
   }
   return server;
@@ -47,6 +47,16 @@ Server::~Server() {
   if (disk_ != nullptr) disk_->Stop();
   std::string why;
   if (!ready_json_.empty()) (void)RemoveOwnReadyFile(config_.ready_file, ready_json_, why);
+}
+
+bool Server::LoadTls(std::string& why) {
+  if (!config_.tls) return true;
+  tls_ = rpc::TlsKeys::Load({.cert = config_.tls->cert_file,
+                             .key = config_.tls->key_file,
+                             .client_ca = config_.tls->client_ca_file,
+                             .client_cert_required = config_.tls->client_cert_required},
+                            why);
+  return tls_ != nullptr;
 }
 
 bool Server::Plan(std::string& why) {
@@ -144,6 +154,7 @@ bool Server::StartEngine(std::string& why) {
   options.host = config_.listen.host;
   options.port = config_.listen.port;
   options.worker_cpus = plan_.cpus;
+  options.tls = tls_.get();
   rpc::WorkerHooks hooks;
   hooks.on_start = [this](uint32_t worker, std::string& reason) {
     // The port is ours by now, so what a killed server left there is nobody's.
@@ -204,7 +215,8 @@ metrics::HttpResponse Server::Page(std::string_view path, std::string_view accep
   if (!up_.load(std::memory_order_acquire)) return StartingPage();  // A1 <- R1
   return PageAt(
       path, accept,
-      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_},
+      {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_,
+                 tls_.get()},
        .serving = health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING,
        .up_since = up_since_});
 }
@@ -245,11 +257,25 @@ std::vector<uint64_t> Server::WorkerTurns() const {
   return turns;
 }
 
+std::vector<std::string> Server::TakeNews() {
+  std::vector<std::string> news = pins_->TakeNews();
+  if (std::string line = tls_ == nullptr ? "" : tls_->Look(); !line.empty()) {
+    news.push_back(std::move(line));
+  }
+  return news;
+}
+
+std::vector<std::string> Server::Reload() {
+  if (tls_ == nullptr) return {"nothing is configured that is read again"};
+  return {tls_->Reload()};
+}
+
 std::vector<std::string> Server::Describe() const {
   const uint32_t workers = engine_->workers();
   std::vector<std::string> lines;
   lines.push_back("serving " + Plural(pools_->pools().size(), "pool") + " on " +
-                  engine_->address() + " with " + Plural(workers, "worker"));
+                  engine_->address() + (tls_ == nullptr ? "" : " (TLS)") + " with " +
+                  Plural(workers, "worker"));
   if (metrics_ != nullptr)
     lines.push_back("metrics at http://" + metrics_->address() + "/metrics, and a live page at /");
   if (state_ == nullptr) {

@@ -20,6 +20,7 @@
 #include "server/pin_watch.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
+#include "server/rpc/tls_keys.h"
 #include "server/service/buffer_service.h"
 #include "server/service/health_service.h"
 #include "server/service/lease_service.h"
@@ -57,12 +58,15 @@ class Server {
   // What serves where, and what a person should know about it: a line each.
   [[nodiscard]] std::vector<std::string> Describe() const;
   // The same of what has come about since the last call.
-  [[nodiscard]] std::vector<std::string> TakeNews() { return pins_->TakeNews(); }
+  [[nodiscard]] std::vector<std::string> TakeNews();
+  // Reads again what may be replaced while it serves, the files of TLS; returns the same.
+  [[nodiscard]] std::vector<std::string> Reload();
   [[nodiscard]] std::string address() const { return engine_->address(); }
 
  private:
   explicit Server(const Config& config) : config_(config), made_pools_(config.state_dir) {}
   [[nodiscard]] bool Plan(std::string& why);
+  [[nodiscard]] bool LoadTls(std::string& why);
   [[nodiscard]] bool OpenPools(std::string& why);
   [[nodiscard]] bool HasRoom(uint64_t more_bytes, std::string& why) const;
   void Wake(uint32_t worker);
@@ -89,6 +93,7 @@ class Server {
   std::unique_ptr<HealthService> health_service_;
   ReflectionService reflection_service_;
   rpc::MethodTable methods_;
+  std::unique_ptr<rpc::TlsKeys> tls_;  // null where nothing is encrypted
   std::unique_ptr<rpc::Engine> engine_;
   // For workers, who serve calls while StartEngine is still at it.
   std::atomic<rpc::Engine*> engine_to_wake_{nullptr};

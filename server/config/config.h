@@ -69,11 +69,22 @@ struct PoolSpec {
 
 enum class EngineKind : uint8_t { kGrpc, kH2 };
 
+// Which files TLS is made of.
+struct TlsSpec {
+  std::string cert_file;
+  std::string key_file;
+  std::string client_ca_file;         // empty: clients are not asked for a certificate
+  bool client_cert_required = false;  // only with a client_ca_file
+
+  bool operator==(const TlsSpec&) const = default;
+};
+
 struct Config {
   Endpoint listen{"127.0.0.1", 7420};
   std::optional<Endpoint> metrics_listen = Endpoint{"127.0.0.1", 9742};  // none: not served
   std::string ready_file;                                                // empty: not written
   bool insecure_allow_plaintext = false;
+  std::optional<TlsSpec> tls;  // none: calls are not encrypted
   EngineKind engine = EngineKind::kGrpc;
   uint32_t workers = 0;  // 0: one for each usable CPU
   std::chrono::milliseconds shutdown_grace{5'000};

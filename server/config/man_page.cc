@@ -17,6 +17,9 @@ constexpr const char* kRest = R"(.SH SIGNALS
 SIGTERM, SIGINT
 Lease no more, serve renewals and returns until no grant runs or the time of
 \fB\-\-shutdown_grace\fR is over, and end. A second one skips the waiting.
+.TP
+SIGHUP
+Read the files of TLS again, as is done within a second anyway when they have changed.
 .SH EXIT STATUS
 .TP
 0

@@ -18,9 +18,13 @@
 
 namespace objpool::rpc {
 
+class TlsKeys;
+
 struct EngineOptions {
   std::string host = "127.0.0.1";  // an address, without brackets
   uint16_t port = 0;               // 0: any that is free
+  // Not null: connections are encrypted, with these. They must outlive the engine.
+  const TlsKeys* tls = nullptr;
   // The CPU of each worker, by the operating system's number; empty: the worker is not pinned.
   std::vector<std::optional<uint32_t>> worker_cpus;
   // Requests longer than this are refused with RESOURCE_EXHAUSTED.

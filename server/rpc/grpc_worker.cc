@@ -2,7 +2,6 @@
 
 #include <grpc/grpc.h>
 #include <grpc/support/time.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <pthread.h>
 
@@ -13,6 +12,8 @@
 
 #include "pool/affinity.h"
 #include "server/rpc/grpc_call.h"
+#include "server/rpc/grpc_credentials.h"
+#include "server/rpc/tls_keys.h"
 
 namespace objpool::rpc {
 namespace {
@@ -65,7 +66,8 @@ GrpcWorker::GrpcWorker(uint32_t index, const EngineOptions& options, const Metho
       hooks_(hooks),
       request_timeout_ns_(
           static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
-      stats_(methods.methods().size()) {
+      stats_(methods.methods().size()),
+      asks_for_certificates_(options.tls != nullptr && !options.tls->files().client_ca.empty()) {
   calls_.reserve(kMaxLoops);
 }
 
@@ -89,7 +91,8 @@ uint16_t GrpcWorker::Listen(const std::string& host, uint16_t port, std::string&
   int bound = 0;
   grpc::ServerBuilder builder;
   SetLimits(builder, options_);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
+  credentials_ = CredentialsOf(options_.tls);
+  builder.AddListeningPort(address, credentials_, &bound);
   builder.RegisterAsyncGenericService(&service_);
   queue_ = builder.AddCompletionQueue();
   server_ = builder.BuildAndStart();

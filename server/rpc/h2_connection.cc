@@ -11,6 +11,7 @@
 #include "server/rpc/h2_call.h"
 #include "server/rpc/h2_limits.h"
 #include "server/rpc/h2_listener.h"
+#include "server/rpc/h2_tls_door.h"
 #include "server/rpc/h2_worker.h"
 
 namespace objpool::rpc {
@@ -24,6 +25,7 @@ H2Connection::H2Connection(H2Worker& owner, int fd)
     : owner_(owner),
       fd_(fd),
       peer_(PeerOf(fd)),
+      tls_(owner.tls_door().encrypts() ? std::make_unique<TlsSession>() : nullptr),
       guard_(owner.now()),
       began_at_(owner.now()),
       frame_at_(owner.now()),
@@ -33,7 +35,9 @@ H2Connection::~H2Connection() {
   if (fd_ >= 0) close(fd_);
 }
 
-bool H2Connection::Begin() {
+bool H2Connection::Begin() { return tls_ != nullptr || BeginSession(); }
+
+bool H2Connection::BeginSession() {
   session_ = owner_.protocol().Begin(*this);
   if (session_ == nullptr) return false;
   MarkDirty();
@@ -49,10 +53,17 @@ void H2Connection::OnEvents(uint32_t events) {
 
 void H2Connection::Read() {
   uint8_t* const bytes = owner_.input();
-  const ssize_t got = recv(fd_, bytes, h2_limits::kReadBytes, 0);
+  const ssize_t got = tls_ == nullptr
+                          ? recv(fd_, bytes, h2_limits::kReadBytes, 0)
+                          : recv(fd_, owner_.tls_door().input(), h2_limits::kTlsReadBytes, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return Close();
-  const auto count = static_cast<std::size_t>(got);
+  if (got <= 0) {
+    if (tls_ != nullptr && tls_->shaking_hands()) owner_.stats().tls.Note(TlsFailure::kGone);
+    return Close();
+  }
+  const auto arrived = static_cast<std::size_t>(got);
+  const std::size_t count = tls_ == nullptr ? arrived : OpenWire(arrived);
+  if (count == 0) return;
   useful_ = false;
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);
   MarkDirty();
@@ -65,7 +76,7 @@ void H2Connection::Read() {
 }
 
 void H2Connection::Flush() {
-  if (closed() || blocked_at_ != 0) {
+  if (closed() || blocked_at_ != 0 || session_ == nullptr) {
     dirty_ = false;
     return;
   }
@@ -83,7 +94,7 @@ void H2Connection::Flush() {
   }
   dirty_ = false;  // not earlier: what sending itself asked for has been sent
   if (out.size() >= h2_limits::kSendBytes) MarkDirty();
-  Write(out.data(), out.size());
+  tls_ == nullptr ? Send(out.data(), out.size()) : Seal(out.view());
   out.Consume(out.size());
   if (closed() || blocked_at_ != 0) return;
   if (nghttp2_session_want_read(session_.get()) == 0 &&
@@ -94,7 +105,7 @@ void H2Connection::Flush() {
 }
 
 // Sends, and keeps what the socket does not take; nothing is read until it has.
-void H2Connection::Write(const uint8_t* bytes, std::size_t count) {
+void H2Connection::Send(const uint8_t* bytes, std::size_t count) {
   if (count == 0) return;
   const ssize_t sent = send(fd_, bytes, count, MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) return Close();
@@ -131,6 +142,7 @@ bool H2Connection::WriteData(const uint8_t* frame_head, std::size_t bytes, H2Cal
 
 void H2Connection::Drain() {
   if (closed() || drained_at_ != 0) return;
+  if (session_ == nullptr) return Close();
   drained_at_ = owner_.now();
   (void)nghttp2_submit_shutdown_notice(session_.get());
   MarkDirty();
@@ -139,7 +151,7 @@ void H2Connection::Drain() {
 // By hand, because the session may be in no state to send anything.
 void H2Connection::GoAway(uint32_t error) {
   if (closed()) return;
-  if (blocked_at_ == 0) {
+  if (blocked_at_ == 0 && session_ != nullptr) {
     const auto last =
         static_cast<uint32_t>(nghttp2_session_get_last_proc_stream_id(session_.get()));
     std::array<uint8_t, kFrameHeadBytes + 8> frame = {0, 0, 8, NGHTTP2_GOAWAY};
@@ -147,13 +159,15 @@ void H2Connection::GoAway(uint32_t error) {
       frame[kFrameHeadBytes + i] = static_cast<uint8_t>(last >> (24 - 8 * i));
       frame[kFrameHeadBytes + 4 + i] = static_cast<uint8_t>(error >> (24 - 8 * i));
     }
-    (void)send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+    tls_ == nullptr ? Send(frame.data(), frame.size())
+                    : SealLast({reinterpret_cast<const char*>(frame.data()), frame.size()});
   }
   Close();
 }
 
 void H2Connection::CutOff(Cut why, uint32_t error) {
   owner_.stats().connections.Note(why);
+  if (tls_ != nullptr && tls_->shaking_hands()) owner_.stats().tls.Note(TlsFailure::kSlow);
   GoAway(error);
 }
 
@@ -161,6 +175,8 @@ void H2Connection::Close() {
   if (closed()) return;
   close(std::exchange(fd_, -1));
   session_.reset();
+  LeaveDoor();
+  tls_.reset();
   NoteSent(rest_.size());
   rest_.Clear();
   // From the beginning after each, because the end of one call may end others.
@@ -192,7 +208,9 @@ void H2Connection::OnTick(BootNs now) {
   }
   const bool headless = headers_at_ != 0 && now - headers_at_ > kHandshakeNs;
   const bool unsettled = !settled_ && now - began_at_ > kHandshakeNs;
-  if (headless || unsettled) return CutOff(Cut::kSlow, NGHTTP2_SETTINGS_TIMEOUT);
+  const bool in_the_way = at_door_ == AtDoor::kInside && now - hello_at_ > TlsDoor::kPatienceNs &&
+                          owner_.tls_door().crowded();
+  if (headless || unsettled || in_the_way) return CutOff(Cut::kSlow, NGHTTP2_SETTINGS_TIMEOUT);
   if (ping_at_ != 0 && now - ping_at_ > kKeepaliveAnswerNs) {
     return CutOff(Cut::kSilent, NGHTTP2_CANCEL);
   }

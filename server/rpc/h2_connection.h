@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@
 #include "server/rpc/h2_protocol.h"
 #include "server/rpc/h2_request_head.h"
 #include "server/rpc/status.h"
+#include "server/rpc/tls_session.h"
 
 namespace objpool::rpc {
 
@@ -36,6 +38,7 @@ class H2Connection {
   [[nodiscard]] bool Begin();
   void OnEvents(uint32_t events);  // of epoll
   void OnTick(BootNs now);
+  void StartTls(const TlsPair& pair);  // its turn at the TlsDoor has come
   // Sends what there is. Called by the worker at the end of each turn in which MarkDirty was.
   void Flush();
   // Asks the client to go. It may end its calls, and calls that it has just sent are served.
@@ -81,7 +84,17 @@ class H2Connection {
 
  private:
   void Read();
-  void Write(const uint8_t* bytes, std::size_t count);
+  [[nodiscard]] bool BeginSession();
+  // Of TLS, in h2_connection_tls.cc: what was read of the wire becomes bytes in owner_.input(), so
+  // many; 0 also where it was closed.
+  [[nodiscard]] std::size_t OpenWire(std::size_t count);
+  [[nodiscard]] bool AfterTls(TlsSession::State before);
+  [[nodiscard]] bool OnTlsOpen();
+  void LeaveDoor();
+  void Seal(std::string_view plain);
+  void SealLast(std::string_view plain);
+  void SendAll(ByteBuffer& wire);
+  void Send(const uint8_t* bytes, std::size_t count);
   void WriteRest();
   [[nodiscard]] bool Spend(FloodKind kind);
   void BeginCall(int32_t stream);
@@ -91,8 +104,12 @@ class H2Connection {
 
   H2Worker& owner_;
   int fd_;
-  const std::string peer_;
-  H2Session session_;
+  std::string peer_;
+  std::unique_ptr<TlsSession> tls_;  // null: not encrypted
+  enum class AtDoor : uint8_t { kAway, kWaiting, kInside };
+  AtDoor at_door_ = AtDoor::kAway;  // of owner_.tls_door()
+  BootNs hello_at_ = 0;             // when its handshake began
+  H2Session session_;               // null before TLS is open
   std::size_t place_ = 0;
   H2Call* calls_ = nullptr;
   std::size_t call_count_ = 0;

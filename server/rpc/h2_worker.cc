@@ -51,7 +51,8 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
           static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
       stats_(methods.methods().size()),
       events_(std::make_unique<Events>()),
-      input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)) {}
+      input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)),
+      tls_door_(options.tls) {}
 
 H2Worker::~H2Worker() {
   if (wake_ >= 0) close(wake_);
@@ -154,6 +155,7 @@ void H2Worker::RunUntilStopped() {
     stats_.turned_at.store(now_, std::memory_order_relaxed);
     again_ = false;
     HandleEvents();
+    if (tls_door_.ready()) StartHandshakes();
     if (now_ >= next_tick_) Tick();
     hurry = hooks_.on_turn(index_, now_);
     EndTurn();
@@ -183,6 +185,12 @@ void H2Worker::HandleEvents() {
       static_cast<H2Connection*>(event.data.ptr)->OnEvents(event.events);
     }
   }
+}
+
+void H2Worker::StartHandshakes() {
+  const std::shared_ptr<const TlsPair> pair = tls_door_.keys().Current();
+  const BootNs until = BootNow() + TlsDoor::kTurnNs;
+  while (tls_door_.ready() && BootNow() < until) tls_door_.Enter().StartTls(*pair);
 }
 
 void H2Worker::TakeConnections(int socket) {
@@ -226,7 +234,7 @@ void H2Worker::EndTurn() {
   flushing_.clear();
   telling_.swap(drained_);
   for (H2Call* const call : telling_) call->OnDrained();
-  again_ = !telling_.empty() || !dirty_.empty();
+  again_ = !telling_.empty() || !dirty_.empty() || tls_door_.ready();
   telling_.clear();
   for (std::size_t i = over_.size(); i > 0; --i) {
     H2Connection* const gone = over_[i - 1];

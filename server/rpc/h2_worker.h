@@ -20,6 +20,7 @@
 #include "server/rpc/engine.h"
 #include "server/rpc/h2_listener.h"
 #include "server/rpc/h2_protocol.h"
+#include "server/rpc/h2_tls_door.h"
 #include "server/rpc/h2_trailers.h"
 
 namespace objpool::rpc {
@@ -58,6 +59,7 @@ class H2Worker {
   [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
   [[nodiscard]] uint8_t* input() { return input_.get(); }  // h2_limits::kReadBytes of them
   [[nodiscard]] ByteBuffer& output() { return output_; }
+  [[nodiscard]] TlsDoor& tls_door() { return tls_door_; }
   [[nodiscard]] H2Trailers& trailers() { return trailers_; }
   // What all its calls hold of requests and of answers.
   [[nodiscard]] std::size_t& unread() { return unread_; }
@@ -79,6 +81,7 @@ class H2Worker {
   void WatchListener(bool watched);
   void WaitForEvents(bool at_once);
   void HandleEvents();
+  void StartHandshakes();
   void TakeConnections(int socket);
   void Tick();
   void EndTurn();
@@ -104,6 +107,7 @@ class H2Worker {
   const std::unique_ptr<uint8_t[]> input_;
   ByteBuffer output_;
   H2Trailers trailers_;
+  TlsDoor tls_door_;
   BootNs now_ = 0;
   BootNs next_tick_ = 0;
   bool again_ = false;  // handlers may have left work for the hook

@@ -70,6 +70,10 @@ CASES = {
         {ACQUIRES % "local": "0+60x180", ACQUIRES % "steal_remote_node": "0+1x180"}),
     "ObjpoolSessionsLapse": ({f"objpool_sessions_lapsed_total{{{AT}}}": "0+2x180"},
                              {f"objpool_sessions_lapsed_total{{{AT}}}": "0+0.1x180"}),
+    # Time begins at 0 there: in three hours a week and an hour are a week less two hours.
+    "ObjpoolCertificateExpires": (
+        {f"objpool_tls_certificate_expiry_timestamp_seconds{{{AT}}}": f"{7 * 86400 + 3600}x180"},
+        {f"objpool_tls_certificate_expiry_timestamp_seconds{{{AT}}}": f"{7 * 86400 + 14400}x180"}),
     "ObjpoolDescriptorsLow": (
         {f"process_open_fds{{{AT}}}": "900x180", f"process_max_fds{{{AT}}}": "1000x180"},
         {f"process_open_fds{{{AT}}}": "700x180", f"process_max_fds{{{AT}}}": "1000x180"}),
@@ -136,9 +140,10 @@ class Alerts(unittest.TestCase):
                  for name in re.findall(r"(?<![:\w])((?:objpool|grpc|process)_[a-z_]+)(?![:\w])",
                                         re.sub(r'"[^"]*"', '""', expression))}
         self.assertGreater(len(asked), 12)
-        # The last three are labels; the first two begin with a call.
+        # The last three are labels; the first is there with TLS, the next two begin with a call.
         self.assertEqual(
-            asked - there - {"grpc_server_handled_total", "grpc_server_handling_seconds_bucket",
+            asked - there - {"objpool_tls_certificate_expiry_timestamp_seconds",
+                             "grpc_server_handled_total", "grpc_server_handling_seconds_bucket",
                              "grpc_service", "grpc_method", "grpc_code"}, set())
 
 
