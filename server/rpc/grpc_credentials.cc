@@ -45,9 +45,9 @@ class ReplaceableCredentials final : public grpc::ServerCredentials {
     }
     const std::shared_ptr<const TlsPair> pair = credentials.keys_.Current();
     const grpc_ssl_pem_key_cert_pair texts = {pair->key().c_str(), pair->cert().c_str()};
-    const bool asks = !pair->client_ca().empty();
-    *config = grpc_ssl_server_certificate_config_create(asks ? pair->client_ca().c_str() : nullptr,
-                                                        &texts, 1);
+    // gRPC wants an authority also where it asks for no certificate; then any will do.
+    const std::string& roots = pair->client_ca().empty() ? pair->cert() : pair->client_ca();
+    *config = grpc_ssl_server_certificate_config_create(roots.c_str(), &texts, 1);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
 

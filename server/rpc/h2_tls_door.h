@@ -54,7 +54,8 @@ class TlsDoor {
     return next;
   }
   void Leave() { --inside_; }
-  [[nodiscard]] bool crowded() const { return !waiting_.empty() && inside_ >= kMaxInside; }
+  // Whether those that wait will not all find room.
+  [[nodiscard]] bool crowded() const { return inside_ + waiting_.size() > kMaxInside; }
 
  private:
   const TlsKeys* const keys_;

@@ -14,7 +14,7 @@ import unittest
 import raw_http2 as h2
 from attack_testing import Besieged, cuts
 from certificates import Certificates, connect
-from objpool_testing import DEADLINE_S, wait_until
+from objpool_testing import wait_until
 from raw_http2 import Raw
 
 HANDSHAKE_S = 5  # what the server gives
@@ -110,11 +110,18 @@ class TlsAttackTest(unittest.TestCase):
             for _ in range(HALVES):
                 stack.enter_context(Raw(besieged.address, hello))
             begin = time.monotonic()
+            # Where the machine is slow it takes some attempts.
+            wait_until(lambda: self.is_served(besieged), "a newcomer is served")
+            print(f"a newcomer is served after {1000 * (time.monotonic() - begin):.0f} ms")
+            wait_until(lambda: cuts(besieged.server, "slow") >= HALVES, "all cut off")
+
+    def is_served(self, besieged):
+        try:
             with connect(besieged.address, self.certificates.context()) as secure:
                 secure.sendall(h2.PREFACE + h2.settings() + h2.call(1, path=h2.LIST_POOLS))
-                self.assertTrue(secure.recv(4096))
-            print(f"a newcomer is served after {1000 * (time.monotonic() - begin):.0f} ms")
-            wait_until(lambda: cuts(besieged.server, "slow") == HALVES, "all cut off")
+                return secure.recv(4096)
+        except OSError:
+            return False
 
     def test_nothing_is_negotiated_again(self):
         with self.besieged() as besieged:
@@ -125,7 +132,7 @@ class TlsAttackTest(unittest.TestCase):
 
     def talk(self, besieged, protocol, commands):
         """Sends commands of `openssl s_client`, each of which it takes with a read of its own."""
-        with subprocess.Popen(
+        with contextlib.suppress(BrokenPipeError), subprocess.Popen(
                 ["openssl", "s_client", "-connect", besieged.address, "-alpn", "h2", protocol],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
             os.set_blocking(client.stdout.fileno(), False)
@@ -136,14 +143,10 @@ class TlsAttackTest(unittest.TestCase):
                 said += client.stdout.read() or b""
                 return b"Verify return code" in said
             wait_until(established, "a handshake")
-            try:
-                for at in range(0, len(commands), 2):
-                    client.stdin.write(commands[at:at + 2])
-                    client.stdin.flush()
-                    wait_until(lambda: (client.stdout.read() or b"") or client.poll() is not None,
-                               "an echo", DEADLINE_S)
-            except BrokenPipeError:
-                pass
+            for at in range(0, len(commands), 2):
+                client.stdin.write(commands[at:at + 2])
+                client.stdin.flush()
+                wait_until(lambda: client.stdout.read() or client.poll() is not None, "an echo")
             client.kill()
 
 
