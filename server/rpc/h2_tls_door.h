@@ -2,10 +2,10 @@
 // share for TLS.
 //
 // The costly part of a handshake, some 0.1 to 1 ms of CPU time, is the server's first answer. A
-// turn spends about kTurnNs on those, first come first served, so that calls of the connections
-// that there are wait no longer. At most kMaxInside handshakes have begun and not ended, because
-// each holds some 50 KB: while others wait for them, those that take longer than kPatienceNs are
-// cut off.
+// turn spends about kTurnNs of that on those, first come first served, so that calls of the
+// connections that there are wait no longer. At most kMaxInside handshakes have begun and not
+// ended, because each holds some 50 KB: while others wait for them, those that take longer than
+// kPatienceNs are cut off.
 #pragma once
 
 #include <algorithm>
