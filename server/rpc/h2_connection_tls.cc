@@ -53,7 +53,7 @@ bool H2Connection::AfterTls(TlsSession::State before) {
   }
   if (state >= State::kOpen && before <= State::kHandshake && !OnTlsOpen()) return false;
   for (std::size_t vain = tls_->TakeVain(); vain > 0; --vain) {
-    if (Spend(FloodKind::kOther)) continue;
+    if (Spend(FloodKind::kSettings)) continue;
     CutOff(Cut::kFlood, NGHTTP2_ENHANCE_YOUR_CALM);
     return false;
   }
