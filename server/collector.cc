@@ -33,6 +33,7 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   AppendPlacementMetrics(sources, families);
   AppendSessionMetrics(sources, families);
   AppendConnectionMetrics(sources, families);
+  AppendTlsMetrics(sources, families);
   AppendRpcMetrics(sources, families);
   AppendPolicyMetrics(sources, families);
   metrics::AppendProcessMetrics(families);

@@ -34,16 +34,17 @@ struct CollectorSources {
   PageWatch& pages;
   const Gate& gate;
   const PolicyFile& policy;
-  const AuditLog* audit;  // may be null
-  bool by_cpu = false;  // a row for each slot, also where there are very many
+  const AuditLog* audit;    // may be null
+  const rpc::TlsKeys* tls;  // null where nothing is encrypted
+  bool by_cpu = false;      // a row for each slot, also where there are very many
 };
 
 // Every family, those of the process included. Any thread.
 [[nodiscard]] std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources);
 
 // Its parts: what pools and slots hold and hand over; what became of grants; who waits; what goes
-// into and out of buffers, and where these are; sessions; connections; calls and workers; the
-// policy.
+// into and out of buffers, and where these are; sessions; connections; TLS; the policy; calls and
+// workers.
 void AppendPoolMetrics(const CollectorSources& sources,
                        std::vector<prometheus::MetricFamily>& families);
 void AppendLeaseMetrics(const CollectorSources& sources,
@@ -60,6 +61,8 @@ void AppendConnectionMetrics(const CollectorSources& sources,
                              std::vector<prometheus::MetricFamily>& families);
 void AppendPolicyMetrics(const CollectorSources& sources,
                          std::vector<prometheus::MetricFamily>& families);
+void AppendTlsMetrics(const CollectorSources& sources,
+                      std::vector<prometheus::MetricFamily>& families);
 void AppendRpcMetrics(const CollectorSources& sources,
                       std::vector<prometheus::MetricFamily>& families);
 

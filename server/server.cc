@@ -34,8 +34,8 @@ std::string Plural(std::size_t count, const char* noun) {
 
 std::unique_ptr<Server> Server::Start(const Config& config, std::string& why) {
   std::unique_ptr<Server> server(new Server(config));
-  if (!server->Plan(why) || !server->MakeGate(why) || !server->StartMetrics(why) ||
-      !server->StartEngine(why) || !server->WriteReady(why)) {
+  if (!server->LoadTls(why) || !server->Plan(why) || !server->MakeGate(why) ||
+      !server->StartMetrics(why) || !server->StartEngine(why) || !server->WriteReady(why)) {
     return nullptr;
   }
   return server;
@@ -47,6 +47,16 @@ Server::~Server() {
   if (disk_ != nullptr) disk_->Stop();
   std::string why;
   if (!ready_json_.empty()) (void)RemoveOwnReadyFile(config_.ready_file, ready_json_, why);
+}
+
+bool Server::LoadTls(std::string& why) {
+  if (!config_.tls) return true;
+  tls_ = rpc::TlsKeys::Load({.cert = config_.tls->cert_file,
+                             .key = config_.tls->key_file,
+                             .client_ca = config_.tls->client_ca_file,
+                             .client_cert_required = config_.tls->client_cert_required},
+                            why);
+  return tls_ != nullptr;
 }
 
 bool Server::Plan(std::string& why) {
@@ -169,6 +179,7 @@ bool Server::StartEngine(std::string& why) {
   options.steer_by_cpu = config_.steer_by_cpu;
   options.max_connection_age = config_.max_connection_age;
   options.max_connection_age_grace = config_.max_connection_age_grace;
+  options.tls = tls_.get();
   rpc::WorkerHooks hooks;
   hooks.on_start = [this](uint32_t worker, std::string& reason) {
     // The port is ours by now, so what a killed server left there is nobody's.
@@ -230,7 +241,7 @@ metrics::HttpResponse Server::Page(std::string_view path, std::string_view accep
   return PageAt(
       path, accept,
       {.cells = {*pools_, *plan_.slots, methods_, *engine_, *session_service_, *disk_, *pins_,
-                  *pages_, *gate_, *policy_, audit_.get()},
+                 *pages_, *gate_, *policy_, audit_.get(), tls_.get()},
        .serving = health_service_->StateOf("") == grpc::health::v1::HealthCheckResponse::SERVING,
        .up_since = up_since_});
 }
@@ -269,13 +280,18 @@ std::vector<std::string> Server::TakeNews() {
     news.insert(news.end(), more.begin(), more.end());
   };
   add(policy_->Look());
+  if (std::string line = tls_ == nullptr ? "" : tls_->Look(); !line.empty()) {
+    news.push_back(std::move(line));
+  }
   if (audit_ != nullptr) add(audit_->TakeNews());
   return news;
 }
 
 std::vector<std::string> Server::Reload() {
   if (audit_ != nullptr) audit_->Reopen();
-  return policy_->Reload();
+  std::vector<std::string> lines = policy_->Reload();
+  if (tls_ != nullptr) lines.push_back(tls_->Reload());
+  return lines;
 }
 
 std::vector<uint64_t> Server::WorkerTurns() const {
@@ -291,7 +307,8 @@ std::vector<std::string> Server::Describe() const {
   std::vector<std::string> lines;
   const bool both = config_.listen && !config_.listen_unix.empty();
   lines.push_back("serving " + Plural(pools_->pools().size(), "pool") + " on " +
-                  engine_->address() + (both ? " and unix:" + config_.listen_unix : "") + " with " +
+                  engine_->address() + (tls_ == nullptr ? "" : " (TLS)") +
+                  (both ? " and unix:" + config_.listen_unix : "") + " with " +
                   Plural(workers, "worker"));
   if (metrics_ != nullptr)
     lines.push_back("metrics at http://" + metrics_->address() + "/metrics, and a live page at /");

@@ -22,6 +22,7 @@
 #include "server/policy_file.h"
 #include "server/rpc/engine.h"
 #include "server/rpc/method_table.h"
+#include "server/rpc/tls_keys.h"
 #include "server/service/audit_log.h"
 #include "server/service/buffer_service.h"
 #include "server/service/gate.h"
@@ -70,6 +71,7 @@ class Server {
  private:
   explicit Server(const Config& config) : config_(config), made_pools_(config.state_dir) {}
   [[nodiscard]] bool Plan(std::string& why);
+  [[nodiscard]] bool LoadTls(std::string& why);
   [[nodiscard]] bool OpenPools(std::string& why);
   [[nodiscard]] bool HasRoom(uint64_t more_bytes, std::string& why) const;
   void Wake(uint32_t worker);
@@ -101,6 +103,7 @@ class Server {
   std::unique_ptr<HealthService> health_service_;
   ReflectionService reflection_service_;
   rpc::MethodTable methods_;
+  std::unique_ptr<rpc::TlsKeys> tls_;  // null where nothing is encrypted
   std::unique_ptr<rpc::Engine> engine_;
   // For workers, who serve calls while StartEngine is still at it.
   std::atomic<rpc::Engine*> engine_to_wake_{nullptr};

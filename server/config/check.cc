@@ -14,9 +14,10 @@ constexpr DurationRange kConnectionAge = {100, kWeekMs};
 constexpr DurationRange kConnectionAgeGrace = {1, kWeekMs};
 constexpr DurationRange kShutdownGrace = {0, 300'000};
 
-// The fallback when `text` is empty or wrong.
-Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback, bool allow_beyond_host,
-                       std::string_view key, ConfigErrors& errors) {
+// The fallback when `text` is empty or wrong. `beyond_host` is what would allow an address that
+// others than this host can reach; empty: nothing need be done for it.
+Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback,
+                       std::string_view beyond_host, std::string_view key, ConfigErrors& errors) {
   if (text.empty()) return fallback;
   std::string why;
   std::optional<Endpoint> endpoint = ParseEndpoint(text, why);
@@ -24,10 +25,10 @@ Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback, bool a
     errors.AddLimit(key, "HOST:PORT", Quoted(text) + ": " + why);
     return fallback;
   }
-  if (!allow_beyond_host && !IsLoopback(endpoint->host)) {
+  if (!beyond_host.empty() && !IsLoopback(endpoint->host)) {
     errors.AddLimit(key,
-                    "on 127.0.0.0/8, [::1] or localhost, because it is not encrypted "
-                    "(insecure_allow_plaintext: true allows it)",
+                    "on 127.0.0.0/8, [::1] or localhost, because it is not encrypted (" +
+                        std::string(beyond_host) + ")",
                     Quoted(text));
   }
   return *std::move(endpoint);
@@ -36,7 +37,7 @@ Endpoint CheckEndpoint(const std::string& text, const Endpoint& fallback, bool a
 constexpr std::size_t kMaxUnixPathBytes = 107;  // the system's bound
 
 // "HOST:PORT", "unix:PATH", or both with a comma between.
-void CheckListen(const std::string& text, bool allow_beyond_host, Config& config,
+void CheckListen(const std::string& text, std::string_view beyond_host, Config& config,
                  ConfigErrors& errors) {
   if (text.empty()) return;
   const Endpoint fallback = *config.listen;
@@ -62,7 +63,7 @@ void CheckListen(const std::string& text, bool allow_beyond_host, Config& config
       }
     } else {
       config.listen =
-          CheckEndpoint(one.empty() ? ":" : one, fallback, allow_beyond_host, "listen", errors);
+          CheckEndpoint(one.empty() ? ":" : one, fallback, beyond_host, "listen", errors);
     }
     if (rest.find(',') == std::string_view::npos) return;
     rest.remove_prefix(one.size() + 1);
@@ -125,18 +126,40 @@ AdminAccess CheckAdmin(config::v1::AdminAccess admin, ConfigErrors& errors) {
   return AdminAccess::kLocal;
 }
 
+TlsSpec CheckTls(const config::v1::Tls& message, ConfigErrors& errors) {
+  TlsSpec tls;
+  tls.cert_file = message.cert_file();
+  tls.key_file = message.key_file();
+  tls.client_ca_file = message.client_ca_file();
+  tls.client_cert_required = message.has_client_cert_required() ? message.client_cert_required()
+                                                                : !tls.client_ca_file.empty();
+  if (tls.cert_file.empty()) errors.AddLimit("tls.cert_file", "the path of a file", "empty");
+  if (tls.key_file.empty()) errors.AddLimit("tls.key_file", "the path of a file", "empty");
+  CheckPath(tls.cert_file, "tls.cert_file", errors);
+  CheckPath(tls.key_file, "tls.key_file", errors);
+  CheckPath(tls.client_ca_file, "tls.client_ca_file", errors);
+  if (tls.client_cert_required && tls.client_ca_file.empty()) {
+    errors.AddLimit("tls.client_cert_required", "false where tls.client_ca_file is empty", "true");
+  }
+  return tls;
+}
+
 }  // namespace
 
 std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, ConfigErrors& errors) {
   Config config;
-  const bool beyond_host = message.insecure_allow_plaintext();
-  config.insecure_allow_plaintext = beyond_host;
-  CheckListen(message.listen(), beyond_host, config, errors);
+  config.insecure_allow_plaintext = message.insecure_allow_plaintext();
+  const std::string_view allow =
+      config.insecure_allow_plaintext ? "" : "insecure_allow_plaintext: true allows it";
+  const std::string_view encrypt =
+      allow.empty() ? "" : "tls encrypts it, insecure_allow_plaintext: true allows it";
+  if (message.has_tls()) config.tls = CheckTls(message.tls(), errors);
+  CheckListen(message.listen(), config.tls ? "" : encrypt, config, errors);
   if (message.metrics_listen() == "off") {
     config.metrics_listen.reset();
   } else {
-    config.metrics_listen = CheckEndpoint(message.metrics_listen(), *config.metrics_listen,
-                                          beyond_host, "metrics_listen", errors);
+    config.metrics_listen = CheckEndpoint(message.metrics_listen(), *config.metrics_listen, allow,
+                                          "metrics_listen", errors);
   }
   if (config.listen && config.metrics_listen == config.listen && config.listen->port != 0) {
     errors.AddLimit("metrics_listen", "another address than listen",

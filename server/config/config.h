@@ -72,6 +72,16 @@ enum class EngineKind : uint8_t { kGrpc, kH2 };
 // Who may administer where no policy says so; with kOff nobody may in any case.
 enum class AdminAccess : uint8_t { kOff, kLocal, kAll };
 
+// Which files TLS is made of.
+struct TlsSpec {
+  std::string cert_file;
+  std::string key_file;
+  std::string client_ca_file;         // empty: clients are not asked for a certificate
+  bool client_cert_required = false;  // only with a client_ca_file
+
+  bool operator==(const TlsSpec&) const = default;
+};
+
 struct Config {
   // One of the two at least.
   std::optional<Endpoint> listen = Endpoint{"127.0.0.1", 7420};
@@ -79,6 +89,7 @@ struct Config {
   std::optional<Endpoint> metrics_listen = Endpoint{"127.0.0.1", 9742};  // none: not served
   std::string ready_file;                                                // empty: not written
   bool insecure_allow_plaintext = false;
+  std::optional<TlsSpec> tls;  // none: calls are not encrypted
   EngineKind engine = EngineKind::kGrpc;
   uint32_t max_connections_per_peer = 1024;               // 1 .. 65536
   bool steer_by_cpu = false;                              // only with kH2

@@ -24,6 +24,14 @@ void Override(const ConfigOverrides& overrides, config::v1::ServerConfig& messag
   if (overrides.engine) message.set_engine(*overrides.engine);
   if (overrides.workers) message.set_workers(*overrides.workers);
   if (overrides.reflection) message.set_reflection(*overrides.reflection);
+  if (overrides.tls_cert) message.mutable_tls()->set_cert_file(*overrides.tls_cert);
+  if (overrides.tls_key) message.mutable_tls()->set_key_file(*overrides.tls_key);
+  if (overrides.tls_client_ca) {
+    message.mutable_tls()->set_client_ca_file(*overrides.tls_client_ca);
+  }
+  if (overrides.tls_client_cert_required) {
+    message.mutable_tls()->set_client_cert_required(*overrides.tls_client_cert_required);
+  }
   if (overrides.insecure_allow_plaintext) {
     message.set_insecure_allow_plaintext(*overrides.insecure_allow_plaintext);
   }
@@ -141,6 +149,12 @@ std::string PrintConfig(const Config& config) {
   message.set_admin(config.admin == AdminAccess::kOff   ? config::v1::ADMIN_ACCESS_OFF
                     : config.admin == AdminAccess::kAll ? config::v1::ADMIN_ACCESS_ALL
                                                         : config::v1::ADMIN_ACCESS_LOCAL);
+  if (config.tls) {
+    message.mutable_tls()->set_cert_file(config.tls->cert_file);
+    message.mutable_tls()->set_key_file(config.tls->key_file);
+    message.mutable_tls()->set_client_ca_file(config.tls->client_ca_file);
+    message.mutable_tls()->set_client_cert_required(config.tls->client_cert_required);
+  }
   for (const PoolSpec& pool : config.pools) {
     *message.add_pools() = ToMessage(pool);
   }

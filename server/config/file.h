@@ -31,6 +31,10 @@ struct ConfigOverrides {
   std::optional<std::string> policy_file;
   std::optional<std::string> audit_log;
   std::optional<config::v1::AdminAccess> admin;
+  std::optional<std::string> tls_cert;  // tls.cert_file, and so on
+  std::optional<std::string> tls_key;
+  std::optional<std::string> tls_client_ca;
+  std::optional<bool> tls_client_cert_required;
 };
 
 // None when it added to `errors`. `name` says where the text is from and stands before what is

@@ -42,6 +42,23 @@ std::function<void(int64_t)> Setter(std::optional<bool>& target) {
   return [&target](int64_t count) { target = count > 0; };
 }
 
+void DefineTls(CLI::App& app, ConfigOverrides& overrides) {
+  app.add_option(
+         "--tls_cert", overrides.tls_cert,
+         "Encrypt gRPC, with this certificate and those that lead to its authority, as PEM; "
+         "tls.cert_file in FILE")
+      ->type_name("FILE");
+  app.add_option("--tls_key", overrides.tls_key, "The key to that, as PEM; tls.key_file")
+      ->type_name("FILE");
+  app.add_option("--tls_client_ca", overrides.tls_client_ca,
+                 "Ask clients for a certificate that one of these authorities has signed; "
+                 "tls.client_ca_file")
+      ->type_name("FILE");
+  app.add_flag("--tls_client_cert_required", Setter(overrides.tls_client_cert_required),
+               "Refuse clients that show none, which is the default; =false serves them too; "
+               "tls.client_cert_required");
+}
+
 void Define(CLI::App& app, Flags& flags) {
   ConfigOverrides& overrides = flags.overrides;
   app.add_option("--config", flags.config,
@@ -82,6 +99,7 @@ void Define(CLI::App& app, Flags& flags) {
   app.add_option("--shutdown_grace", flags.shutdown_grace,
                  "How long calls may go on after SIGTERM, as in 500ms, 5s or 1m")
       ->type_name("TIME");
+  DefineTls(app, overrides);
   app.add_flag("--insecure_allow_plaintext", Setter(overrides.insecure_allow_plaintext),
                "Serve beyond this host without encryption");
   app.add_flag("--reflection", Setter(overrides.reflection),
@@ -172,8 +190,8 @@ std::variant<Config, Exit, StateCommand> ParseCommandLine(int argc, const char* 
   } catch (const std::logic_error&) {
     // The parser reads what follows the '=' of a switch with std::stoll and lets its error out.
     return Refuse(
-        {"--reflection and --insecure_allow_plaintext take =true or =false, or nothing; "
-         "try objpoold --help"});
+        {"--reflection, --insecure_allow_plaintext and --tls_client_cert_required take =true or "
+         "=false, or nothing; try objpoold --help"});
   }
   if (flags.man) return Exit{.code = 0, .out = ManPage(app, OBJPOOL_VERSION), .err = ""};
   if (flags.dump_state || flags.verify_state) {

@@ -19,8 +19,9 @@ Lease no more, serve renewals and returns until no grant runs or the time of
 \fB\-\-shutdown_grace\fR is over, and end. A second one skips the waiting.
 .TP
 SIGHUP
-Read the policy file again, and open the audit log again. A policy that is wrong is refused, and
-the one before stays in force.
+Read the policy file and the files of TLS again, as is done within seconds anyway when they have
+changed, and open the audit log again. What is wrong is refused, and what was before stays in
+force.
 .SH EXIT STATUS
 .TP
 0

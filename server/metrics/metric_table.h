@@ -154,6 +154,19 @@ inline constexpr auto kMetrics = std::to_array<Metric>({
     {"objpool_answers_unsent_bytes", table::kGauge, table::kNone,
      "Bytes of answers that no client has taken yet."},
 
+    // TLS: only where there is some.
+    {"objpool_tls_certificate_expiry_timestamp_seconds", table::kGauge, table::kNone,
+     "When the server's certificate, or the first one of its chain, expires, in seconds of Unix "
+     "time. With TLS only, as all up to objpool_tls_handshake_failures_total."},
+    {"objpool_tls_reloads_total", table::kCounter, "result",
+     "Times that the files of TLS had changed, or SIGHUP came, by whether they were good: loaded, "
+     "failed."},
+    {"objpool_tls_handshakes_total", table::kCounter, table::kNone,
+     "Handshakes that were completed. Engine h2 only, as the next."},
+    {"objpool_tls_handshake_failures_total", table::kCounter, "reason",
+     "Handshakes that came to nothing, by reason: plaintext, malformed, version, cipher, "
+     "alpn, no_certificate, bad_certificate, refused, slow, gone, other."},
+
     // The policy.
     {"objpool_policy_rules", table::kGauge, table::kNone,
      "Rules of the policy in force; 0 also where there is no policy."},

@@ -24,7 +24,7 @@ class UnaryCall {
   [[nodiscard]] virtual uint32_t worker() const = 0;
   // When the worker took up the event that the request had arrived whole.
   [[nodiscard]] virtual BootNs now() const = 0;
-  // Who the client is, as far as its connection tells: its address without the port (peer.h).
+  // Who the client is: the name in its certificate if it showed one, else its address (peer.h).
   [[nodiscard]] virtual std::string peer() const = 0;
   // The request message's bytes; valid until Finish.
   [[nodiscard]] virtual std::string_view request() const = 0;

@@ -18,10 +18,14 @@
 
 namespace objpool::rpc {
 
+class TlsKeys;
+
 struct EngineOptions {
   std::string host = "127.0.0.1";  // an address, without brackets; empty: no TCP
   uint16_t port = 0;               // 0: any that is free
   std::string unix_path;           // of a Unix socket to listen on too; empty: none
+  // Not null: connections are encrypted, with these. They must outlive the engine.
+  const TlsKeys* tls = nullptr;
   // The CPU of each worker, by the operating system's number; empty: the worker is not pinned.
   std::vector<std::optional<uint32_t>> worker_cpus;
   // Requests longer than this are refused with RESOURCE_EXHAUSTED.

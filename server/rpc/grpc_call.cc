@@ -1,6 +1,11 @@
 #include "server/rpc/grpc_call.h"
 
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/security/auth_context.h>
+
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "pool/base/check.h"
@@ -15,6 +20,24 @@ grpc::Slice Flatten(const grpc::ByteBuffer& buffer) {
   grpc::Slice slice;
   if (buffer.TrySingleSlice(&slice).ok() || buffer.DumpToSingleSlice(&slice).ok()) return slice;
   return {};
+}
+
+// By the certificate that gRPC has verified, if the client has shown one.
+std::string PeerOf(const grpc::ServerContext& context) {
+  const std::shared_ptr<const grpc::AuthContext> verified = context.auth_context();
+  if (verified->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME).empty()) {
+    return PeerHost(context.peer());
+  }
+  const auto each = [&](const char* property, auto add) {
+    for (const grpc::string_ref& value : verified->FindPropertyValues(property)) {
+      add(std::string_view(value.data(), value.size()));
+    }
+  };
+  CertificateNames names;
+  each(GRPC_PEER_URI_PROPERTY_NAME, [&](std::string_view uri) { names.AddUri(uri); });
+  each(GRPC_PEER_DNS_PROPERTY_NAME, [&](std::string_view name) { names.AddDns(name); });
+  each(GRPC_X509_CN_PROPERTY_NAME, [&](std::string_view name) { names.AddCommonName(name); });
+  return names.Peer();
 }
 
 }  // namespace
@@ -178,7 +201,9 @@ uint32_t GrpcCall::worker() const { return owner_.index(); }
 // handler is being made.
 BootNs GrpcCall::now() const { return request_whole_ ? request_at_ : owner_.now(); }
 
-std::string GrpcCall::peer() const { return PeerHost(context_.peer()); }
+std::string GrpcCall::peer() const {
+  return owner_.asks_for_certificates() ? PeerOf(context_) : PeerHost(context_.peer());
+}
 
 std::string_view GrpcCall::request() const {
   return {reinterpret_cast<const char*>(request_.begin()), request_.size()};

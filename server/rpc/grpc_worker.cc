@@ -2,7 +2,6 @@
 
 #include <grpc/grpc.h>
 #include <grpc/support/time.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -14,6 +13,8 @@
 
 #include "pool/affinity.h"
 #include "server/rpc/grpc_call.h"
+#include "server/rpc/grpc_credentials.h"
+#include "server/rpc/tls_keys.h"
 
 namespace objpool::rpc {
 namespace {
@@ -73,7 +74,8 @@ GrpcWorker::GrpcWorker(uint32_t index, const EngineOptions& options, const Metho
       hooks_(hooks),
       request_timeout_ns_(
           static_cast<BootNs>(std::chrono::nanoseconds(options.request_timeout).count())),
-      stats_(methods.methods().size()) {
+      stats_(methods.methods().size()),
+      asks_for_certificates_(options.tls != nullptr && !options.tls->files().client_ca.empty()) {
   calls_.reserve(kMaxLoops);
 }
 
@@ -99,9 +101,11 @@ bool GrpcWorker::Listen(uint16_t& port, UnixSocketFile* file, std::string& why) 
   const std::string address = name + ":" + std::to_string(port);
   int bound = 0;
   int bound_unix = 0;
-  const auto credentials = grpc::InsecureServerCredentials();
-  if (!host.empty()) builder.AddListeningPort(address, credentials, &bound);
-  if (file != nullptr) builder.AddListeningPort("unix:" + file->path(), credentials, &bound_unix);
+  credentials_ = CredentialsOf(options_.tls);
+  if (!host.empty()) builder.AddListeningPort(address, credentials_, &bound);
+  if (file != nullptr) {
+    builder.AddListeningPort("unix:" + file->path(), CredentialsOf(nullptr), &bound_unix);
+  }
   builder.RegisterAsyncGenericService(&service_);
   queue_ = builder.AddCompletionQueue();
   // The file that gRPC makes is to have at no time more than its mode. No other thread makes files

@@ -70,6 +70,8 @@ class GrpcWorker {
   [[nodiscard]] BootNs now() const { return now_; }
   [[nodiscard]] BootNs request_timeout_ns() const { return request_timeout_ns_; }
   [[nodiscard]] const MethodTable& methods() const { return methods_; }
+  // Whether clients may have shown a certificate.
+  [[nodiscard]] bool asks_for_certificates() const { return asks_for_certificates_; }
   [[nodiscard]] grpc::AsyncGenericService& service() { return service_; }
   [[nodiscard]] grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   [[nodiscard]] std::size_t max_request_bytes() const { return options_.max_request_bytes; }
@@ -100,6 +102,8 @@ class GrpcWorker {
   std::string start_error_;
 
   grpc::AsyncGenericService service_;
+  const bool asks_for_certificates_;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;  // must outlive the server
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
 

@@ -10,6 +10,7 @@
 #include "server/rpc/h2_call.h"
 #include "server/rpc/h2_goaway.h"
 #include "server/rpc/h2_limits.h"
+#include "server/rpc/h2_tls_door.h"
 #include "server/rpc/h2_worker.h"
 
 namespace objpool::rpc {
@@ -19,11 +20,13 @@ constexpr std::size_t kFrameHeadBytes = 9;
 
 }  // namespace
 
-H2Connection::H2Connection(H2Worker& owner, int fd, std::string peer, PeerSeats::Seat seat)
+H2Connection::H2Connection(H2Worker& owner, int fd, std::string peer, PeerSeats::Seat seat,
+                           bool encrypted)
     : owner_(owner),
       fd_(fd),
       peer_(std::move(peer)),
       seat_(std::move(seat)),
+      tls_(encrypted ? std::make_unique<TlsSession>() : nullptr),
       guard_(owner.now()),
       began_at_(owner.now()),
       frame_at_(owner.now()),
@@ -34,7 +37,9 @@ H2Connection::~H2Connection() {
   if (fd_ >= 0) close(fd_);
 }
 
-bool H2Connection::Begin() {
+bool H2Connection::Begin() { return tls_ != nullptr || BeginSession(); }
+
+bool H2Connection::BeginSession() {
   session_ = owner_.protocol().Begin(*this);
   if (session_ == nullptr) return false;
   MarkDirty();
@@ -50,11 +55,18 @@ void H2Connection::OnEvents(uint32_t events) {
 
 void H2Connection::Read() {
   uint8_t* const bytes = owner_.input();
-  const ssize_t got = recv(fd_, bytes, h2_limits::kReadBytes, 0);
+  const ssize_t got = tls_ == nullptr
+                          ? recv(fd_, bytes, h2_limits::kReadBytes, 0)
+                          : recv(fd_, owner_.tls_door().input(), h2_limits::kTlsReadBytes, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return Close();
+  if (got <= 0) {
+    if (tls_ != nullptr && tls_->shaking_hands()) owner_.stats().tls.Note(TlsFailure::kGone);
+    return Close();
+  }
   owner_.LookAtClock();
-  const auto count = static_cast<std::size_t>(got);
+  const auto arrived = static_cast<std::size_t>(got);
+  const std::size_t count = tls_ == nullptr ? arrived : OpenWire(arrived);
+  if (count == 0) return;
   useful_ = false;
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);
   MarkDirty();
@@ -67,7 +79,7 @@ void H2Connection::Read() {
 }
 
 void H2Connection::Flush() {
-  if (closed() || blocked_at_ != 0) {
+  if (closed() || blocked_at_ != 0 || session_ == nullptr) {
     dirty_ = false;
     return;
   }
@@ -85,7 +97,7 @@ void H2Connection::Flush() {
   }
   dirty_ = false;  // not earlier: what sending itself asked for has been sent
   if (out.size() >= h2_limits::kSendBytes) MarkDirty();
-  Write(out.data(), out.size());
+  tls_ == nullptr ? Send(out.data(), out.size()) : Seal(out.view());
   out.Consume(out.size());
   if (closed() || blocked_at_ != 0) return;
   if (nghttp2_session_want_read(session_.get()) == 0 &&
@@ -97,7 +109,7 @@ void H2Connection::Flush() {
 }
 
 // Sends, and keeps what the socket does not take; nothing is read until it has.
-void H2Connection::Write(const uint8_t* bytes, std::size_t count) {
+void H2Connection::Send(const uint8_t* bytes, std::size_t count) {
   if (count == 0) return;
   const ssize_t sent = send(fd_, bytes, count, MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) return Close();
@@ -134,6 +146,7 @@ bool H2Connection::WriteData(const uint8_t* frame_head, std::size_t bytes, H2Cal
 
 void H2Connection::Drain() {
   if (closed() || drained_at_ != 0) return;
+  if (session_ == nullptr) return Close();
   drained_at_ = owner_.now();
   (void)nghttp2_submit_shutdown_notice(session_.get());
   MarkDirty();
@@ -142,16 +155,18 @@ void H2Connection::Drain() {
 // By hand, because the session may be in no state to send anything.
 void H2Connection::GoAway(uint32_t error, std::string_view text) {
   if (closed()) return;
-  if (blocked_at_ == 0) {
+  if (blocked_at_ == 0 && session_ != nullptr) {
     const int32_t last = nghttp2_session_get_last_proc_stream_id(session_.get());
     const H2GoAway goaway(static_cast<uint32_t>(last), error, text);
-    (void)send(fd_, goaway.data(), goaway.size(), MSG_NOSIGNAL);
+    tls_ == nullptr ? Send(goaway.data(), goaway.size())
+                    : SealLast({reinterpret_cast<const char*>(goaway.data()), goaway.size()});
   }
   Close();
 }
 
 void H2Connection::CutOff(Cut why, uint32_t error) {
   owner_.stats().connections.Note(why);
+  if (tls_ != nullptr && tls_->shaking_hands()) owner_.stats().tls.Note(TlsFailure::kSlow);
   GoAway(error, kCutTexts[static_cast<std::size_t>(why)]);
 }
 
@@ -160,6 +175,8 @@ void H2Connection::Close() {
   close(std::exchange(fd_, -1));
   seat_ = {};
   session_.reset();
+  LeaveDoor();
+  tls_.reset();
   NoteSent(rest_.size());
   rest_.Clear();
   // From the beginning after each, because the end of one call may end others.
@@ -191,7 +208,9 @@ void H2Connection::OnTick(BootNs now) {
   }
   const bool headless = headers_at_ != 0 && now - headers_at_ > kHandshakeNs;
   const bool unsettled = !settled_ && now - began_at_ > kHandshakeNs;
-  if (headless || unsettled) return CutOff(Cut::kSlow, NGHTTP2_SETTINGS_TIMEOUT);
+  const bool in_the_way = at_door_ == AtDoor::kInside && now - hello_at_ > TlsDoor::kPatienceNs &&
+                          owner_.tls_door().crowded();
+  if (headless || unsettled || in_the_way) return CutOff(Cut::kSlow, NGHTTP2_SETTINGS_TIMEOUT);
   if (ping_at_ != 0 && now - ping_at_ > kKeepaliveAnswerNs) {
     return CutOff(Cut::kSilent, NGHTTP2_CANCEL);
   }

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,7 @@
 #include "server/rpc/h2_request_head.h"
 #include "server/rpc/peer_seats.h"
 #include "server/rpc/status.h"
+#include "server/rpc/tls_session.h"
 
 namespace objpool::rpc {
 
@@ -28,7 +30,7 @@ class H2Worker;
 class H2Connection {
  public:
   // Takes over the socket.
-  H2Connection(H2Worker& owner, int fd, std::string peer, PeerSeats::Seat seat);
+  H2Connection(H2Worker& owner, int fd, std::string peer, PeerSeats::Seat seat, bool encrypted);
   ~H2Connection();
   H2Connection(const H2Connection&) = delete;
   H2Connection& operator=(const H2Connection&) = delete;
@@ -37,6 +39,7 @@ class H2Connection {
   [[nodiscard]] bool Begin();
   void OnEvents(uint32_t events);  // of epoll
   void OnTick(BootNs now);
+  void StartTls(const TlsPair& pair);  // its turn at the TlsDoor has come
   // Sends what there is. Called by the worker at the end of each turn in which MarkDirty was.
   void Flush();
   // Asks the client to go. It may end its calls, and calls that it has just sent are served; a
@@ -84,7 +87,17 @@ class H2Connection {
 
  private:
   void Read();
-  void Write(const uint8_t* bytes, std::size_t count);
+  [[nodiscard]] bool BeginSession();
+  // Of TLS, in h2_connection_tls.cc: what was read of the wire becomes bytes in owner_.input(), so
+  // many; 0 also where it was closed.
+  [[nodiscard]] std::size_t OpenWire(std::size_t count);
+  [[nodiscard]] bool AfterTls(TlsSession::State before);
+  [[nodiscard]] bool OnTlsOpen();
+  void LeaveDoor();
+  void Seal(std::string_view plain);
+  void SealLast(std::string_view plain);
+  void SendAll(ByteBuffer& wire);
+  void Send(const uint8_t* bytes, std::size_t count);
   void WriteRest();
   // Both are false when it was too much.
   [[nodiscard]] bool Spend(FloodKind kind);
@@ -97,9 +110,13 @@ class H2Connection {
 
   H2Worker& owner_;
   int fd_;
-  const std::string peer_;
+  std::string peer_;
   PeerSeats::Seat seat_;
-  H2Session session_;
+  std::unique_ptr<TlsSession> tls_;  // null: not encrypted
+  enum class AtDoor : uint8_t { kAway, kWaiting, kInside };
+  AtDoor at_door_ = AtDoor::kAway;  // of owner_.tls_door()
+  BootNs hello_at_ = 0;             // when its handshake began
+  H2Session session_;               // null before TLS is open
   std::size_t place_ = 0;
   H2Call* calls_ = nullptr;
   std::size_t call_count_ = 0;

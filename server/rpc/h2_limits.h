@@ -46,9 +46,11 @@ inline constexpr std::size_t kMaxOutboxBytes = std::size_t{1024} * 1024;
 // sent, nothing more is read.
 inline constexpr std::size_t kReadBytes = std::size_t{64} * 1024;
 inline constexpr std::size_t kSendBytes = std::size_t{256} * 1024;
+// Of TLS a little less is read at a time, because a record that was not whole may come with it.
+inline constexpr std::size_t kTlsReadBytes = std::size_t{44} * 1024;
 
-// The preface and the first SETTINGS must have come after this; so must the rest of headers that
-// have begun.
+// The preface and the first SETTINGS, and all of TLS before, must have come after this; so must the
+// rest of headers that have begun.
 inline constexpr BootNs kHandshakeNs = 5 * kSecond;
 // A connection on which no frame came for this long is pinged, and closed when none has come after
 // the second time.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -46,6 +47,13 @@ std::size_t PartOf(std::size_t most, const EngineOptions& options) {
   return std::max(h2_limits::kLeastOfWorker, most / options.worker_cpus.size());
 }
 
+// What this thread has had of its CPU.
+BootNs CpuNs() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<BootNs>(time.tv_sec) * h2_limits::kSecond + static_cast<BootNs>(time.tv_nsec);
+}
+
 }  // namespace
 
 struct H2Worker::Events {
@@ -67,7 +75,8 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
       stats_(methods.methods().size()),
       events_(std::make_unique<Events>()),
       input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)),
-      random_(static_cast<uint32_t>(BootNow()) + index) {
+      random_(static_cast<uint32_t>(BootNow()) + index),
+      tls_door_(options.tls) {
   shared_.workers.push_back(this);
 }
 
@@ -190,6 +199,7 @@ bool H2Worker::Turn() {
   stats_.turned_at.store(now_, std::memory_order_relaxed);
   again_ = false;
   HandleEvents();
+  if (tls_door_.ready()) StartHandshakes();
   if (deaf_ && !leaving_ && now_ >= listen_at_) WatchListener(true);
   if (now_ >= next_tick_) Tick();
   hurry_turn_ = hooks_.on_turn(index_, now_);
@@ -232,6 +242,12 @@ void H2Worker::HandleEvents() {
   }
 }
 
+void H2Worker::StartHandshakes() {
+  const std::shared_ptr<const TlsPair> pair = tls_door_.keys().Current();
+  const BootNs until = CpuNs() + TlsDoor::kTurnNs;
+  while (tls_door_.ready() && CpuNs() < until) tls_door_.Enter().StartTls(*pair);
+}
+
 void H2Worker::TakeConnections(int socket) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const int fd = listener_.Accept(socket, shared_.accepting);
@@ -243,7 +259,7 @@ void H2Worker::TakeConnections(int socket) {
       H2Worker& taker = *shared_.workers[dealt_++ % shared_.workers.size()];
       if (!taker.Give(fd)) Refuse(fd, Cut::kCrowded);
     } else {
-      Take(fd);
+      Take(fd, tls_door_.encrypts());
     }
   }
 }
@@ -264,16 +280,17 @@ void H2Worker::TakeGiven() {
     const std::scoped_lock lock(given_lock_);
     given.swap(given_);
   }
-  for (const int fd : given) leaving_ ? (void)close(fd) : Take(fd);
+  for (const int fd : given) leaving_ ? (void)close(fd) : Take(fd, false);
 }
 
-void H2Worker::Take(int fd) {
+void H2Worker::Take(int fd, bool encrypted) {
   stats_.connections.accepted.Add();
   if (connections_.size() >= h2_limits::kMaxConnections) return Refuse(fd, Cut::kCrowded);
   std::string peer = PeerOf(fd);
   std::optional<PeerSeats::Seat> seat = shared_.seats.Take(peer);
   if (!seat) return Refuse(fd, Cut::kCrowdedPeer);
-  auto connection = std::make_unique<H2Connection>(*this, fd, std::move(peer), *std::move(seat));
+  auto connection =
+      std::make_unique<H2Connection>(*this, fd, std::move(peer), *std::move(seat), encrypted);
   epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0 || !connection->Begin()) return;
   connection->set_place(connections_.size());
@@ -282,7 +299,9 @@ void H2Worker::Take(int fd) {
 
 void H2Worker::Refuse(int fd, Cut why) {
   stats_.connections.Note(why);
-  RefuseConnection(fd, kCutTexts[static_cast<std::size_t>(why)]);
+  // Before a handshake there is no way to say it.
+  tls_door_.encrypts() ? (void)close(fd)
+                       : RefuseConnection(fd, kCutTexts[static_cast<std::size_t>(why)]);
 }
 
 // Give or take a tenth, so that those who came together do not come again together.
@@ -314,7 +333,7 @@ void H2Worker::EndTurn() {
   flushing_.clear();
   telling_.swap(drained_);
   for (H2Call* const call : telling_) call->OnDrained();
-  again_ = !telling_.empty() || !dirty_.empty();
+  again_ = !telling_.empty() || !dirty_.empty() || tls_door_.ready();
   telling_.clear();
   for (std::size_t i = over_.size(); i > 0; --i) {
     H2Connection* const gone = over_[i - 1];

@@ -23,6 +23,7 @@
 #include "server/rpc/h2_listener.h"
 #include "server/rpc/h2_protocol.h"
 #include "server/rpc/h2_shared.h"
+#include "server/rpc/h2_tls_door.h"
 #include "server/rpc/h2_trailers.h"
 #include "server/rpc/inflater.h"
 
@@ -76,6 +77,7 @@ class H2Worker {
   [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
   [[nodiscard]] uint8_t* input() { return input_.get(); }  // h2_limits::kReadBytes of them
   [[nodiscard]] ByteBuffer& output() { return output_; }
+  [[nodiscard]] TlsDoor& tls_door() { return tls_door_; }
   [[nodiscard]] H2Trailers& trailers() { return trailers_; }
   [[nodiscard]] Inflater& inflater() { return inflater_; }
   [[nodiscard]] ByteBuffer& inflated() { return inflated_; }  // empty between calls
@@ -101,10 +103,11 @@ class H2Worker {
   void WatchListener(bool watched);
   void WaitForEvents(bool at_once);
   void HandleEvents();
+  void StartHandshakes();
   void TakeConnections(int socket);
   [[nodiscard]] bool Give(int fd);  // any thread; false when too many wait
   void TakeGiven();
-  void Take(int fd);
+  void Take(int fd, bool encrypted);
   void Refuse(int fd, Cut why);
   void Tick();
   void EndTurn();
@@ -150,6 +153,7 @@ class H2Worker {
   std::size_t dealt_ = 0;  // connections of the Unix socket
   BootNs quiet_since_ = 0;
   std::minstd_rand random_;  // for what need only differ
+  TlsDoor tls_door_;
   std::size_t unread_ = 0;
   std::size_t unsent_ = 0;
   std::size_t streams_ = 0;

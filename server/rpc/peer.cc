@@ -36,7 +36,30 @@ std::string Unescaped(std::string_view text) {
   return out;
 }
 
+// Takes the name if it is the first one that is any good.
+void Take(std::string_view name, std::string_view prefix, std::string& into) {
+  const bool printable = std::ranges::all_of(name, [](char c) { return c >= ' ' && c <= '~'; });
+  if (!into.empty() || name.empty() || !printable) return;
+  if (name.size() > CertificateNames::kMaxNameBytes) return;
+  into = prefix;
+  into += name;
+}
+
 }  // namespace
+
+void CertificateNames::AddUri(std::string_view uri) {
+  if (uri.starts_with("spiffe://")) Take(uri, "", spiffe_);
+}
+
+void CertificateNames::AddDns(std::string_view name) { Take(name, "dns:", dns_); }
+
+void CertificateNames::AddCommonName(std::string_view name) { Take(name, "cn:", common_); }
+
+std::string CertificateNames::Peer() const {
+  if (!spiffe_.empty()) return spiffe_;
+  if (!dns_.empty()) return dns_;
+  return common_.empty() ? "unnamed" : common_;
+}
 
 std::string PeerHost(std::string_view uri) {
   const std::string_view kind = uri.substr(0, uri.find(':'));

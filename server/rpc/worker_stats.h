@@ -14,6 +14,7 @@
 #include "server/rpc/boot_clock.h"
 #include "server/rpc/connection_stats.h"
 #include "server/rpc/status.h"
+#include "server/rpc/tls_stats.h"
 
 namespace objpool::rpc {
 
@@ -50,6 +51,7 @@ struct alignas(base::kCacheLineBytes) WorkerStats {
   std::atomic<BootNs> turned_at{0};  // when the last turn began, or the loop; 0 before
   std::atomic<uint64_t> calls_under_way{0};
   ConnectionStats connections;
+  TlsStats tls;
   std::atomic<bool> pinned{false};
 };
 

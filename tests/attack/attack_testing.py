@@ -55,9 +55,9 @@ class Besieged:
     """A server with an honest client, within a with block. At its end the client has had no error
     and the server's memory stayed within its bounds."""
 
-    def __init__(self, test, config=CONFIG, prefix=()):
+    def __init__(self, test, config=CONFIG, prefix=(), flags=(), credentials=None):
         self._test = test
-        self.server = Server(config, ["--engine=h2", "--workers=2"], prefix=prefix)
+        self.server = Server(config, ["--engine=h2", "--workers=2", *flags], prefix, credentials)
         self.address = self.server.address
         self.pid = self.server.process.pid
         self.honest = Honest(self.server)

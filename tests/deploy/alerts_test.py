@@ -93,6 +93,10 @@ CASES = {
         {f'objpool_audit_records_total{{{AT},result="dropped"}}': "0x175 3x4"},
         {f'objpool_audit_records_total{{{AT},result="dropped"}}': "3x180",
          f'objpool_audit_records_total{{{AT},result="written"}}': "0+9x180"}),
+    # Time begins at 0 there: in three hours a week and an hour are a week less two hours.
+    "ObjpoolCertificateExpires": (
+        {f"objpool_tls_certificate_expiry_timestamp_seconds{{{AT}}}": f"{7 * 86400 + 3600}x180"},
+        {f"objpool_tls_certificate_expiry_timestamp_seconds{{{AT}}}": f"{7 * 86400 + 14400}x180"}),
     "ObjpoolDescriptorsLow": (
         {f"process_open_fds{{{AT}}}": "900x180", f"process_max_fds{{{AT}}}": "1000x180"},
         {f"process_open_fds{{{AT}}}": "700x180", f"process_max_fds{{{AT}}}": "1000x180"}),

@@ -22,9 +22,12 @@ class CtlCase(unittest.TestCase):
     config = CONFIG
 
     def setUp(self):
-        self.server = self.enterContext(Server(self.config))
-        self.api = self.enterContext(Api(self.server))
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.server = self.enterContext(self.start_server())
+        self.api = self.enterContext(Api(self.server))
+
+    def start_server(self):
+        return Server(self.config)
 
     def environment(self, **more):
         return {**os.environ, "OBJPOOL_SERVER": self.server.address,

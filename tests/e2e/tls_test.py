@@ -1,22 +1,24 @@
-"""objpoolctl over encrypted connections, through what ends them in front of the server."""
+"""objpoolctl over encrypted connections."""
 
 import tempfile
 import unittest
 
+from certificates import Certificates
 from ctl_testing import CtlCase
-from tls_front import Certificates, TlsFront
+from objpool_testing import Server
 
 
 class TlsTest(CtlCase):
-    def setUp(self):
-        super().setUp()
+    def start_server(self):
         certificates = Certificates(self.folder)
         for name in ("server.test", "client.test"):
             certificates.sign(name)
-        self.front = self.enterContext(TlsFront(self.server.address, certificates, "server.test"))
-        self.all = ["--server", self.front.address, "--tls-ca", self.folder / "ca.pem",
+        server = Server(self.config, certificates.flags("server.test", client_ca=True),
+                        credentials=certificates.credentials("client.test"))
+        self.all = ["--server", server.address, "--tls-ca", self.folder / "ca.pem",
                     "--tls-cert", self.folder / "client.test.pem",
                     "--tls-key", self.folder / "client.test.key", "--tls-name", "server.test"]
+        return server
 
     def test_leases_and_returns(self):
         leased = self.ctl(*self.all, "lease", "ports")
@@ -37,7 +39,7 @@ class TlsTest(CtlCase):
         session.kill()
 
     def test_the_environment_says_so_too(self):
-        told = self.ctl("probe", OBJPOOL_SERVER=self.front.address, OBJPOOL_TLS="1",
+        told = self.ctl("probe", OBJPOOL_TLS="1",
                         OBJPOOL_TLS_CA=str(self.folder / "ca.pem"),
                         OBJPOOL_TLS_CERT=str(self.folder / "client.test.pem"),
                         OBJPOOL_TLS_KEY=str(self.folder / "client.test.key"),

@@ -62,7 +62,7 @@ class Pages {
     return server::PageAt(
         path, accept,
         {.cells = {world_.pools(), world_.slots(), world_.methods(), engine_, world_.sessions(),
-                   world_.disk(), pins_, page_watch_, world_.gate(), policy_, nullptr},
+                   world_.disk(), pins_, page_watch_, world_.gate(), policy_, nullptr, nullptr},
          .serving = true,
          .up_since = 0});
   }

@@ -48,9 +48,11 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
 
 
 class Server:
-    """An objpoold of this configuration (text format), stopped at the end of the with block."""
+    """An objpoold of this configuration (text format), stopped at the end of the with block. With
+    `credentials` its channels are encrypted, for a certificate of server.test."""
 
-    def __init__(self, config, flags=(), prefix=()):
+    def __init__(self, config, flags=(), prefix=(), credentials=None):
+        self.credentials = credentials
         self.folder = tempfile.TemporaryDirectory(prefix="objpool-test-")
         path = pathlib.Path(self.folder.name)
         self.ready_file = path / "ready.json"
@@ -96,10 +98,14 @@ class Server:
     def metrics(self):
         return Metrics(self.page())
 
-    def channel(self, options=()):
+    def channel(self, options=(), credentials=None):
         """A channel with a connection of its own."""
-        return grpc.insecure_channel(self.address,
-                                     [("grpc.use_local_subchannel_pool", 1), *options])
+        options = [("grpc.use_local_subchannel_pool", 1), *options]
+        credentials = credentials or self.credentials
+        if credentials is None:
+            return grpc.insecure_channel(self.address, options)
+        return grpc.secure_channel(self.address, credentials, [
+            ("grpc.ssl_target_name_override", "server.test"), *options])
 
 
 @contextlib.contextmanager
@@ -141,8 +147,8 @@ class Metrics:
 class Api:
     """The API on one connection."""
 
-    def __init__(self, server, options=()):
-        self.channel = server.channel(options)
+    def __init__(self, server, options=(), credentials=None):
+        self.channel = server.channel(options, credentials)
         leases = lease_service_pb2_grpc.LeaseServiceStub(self.channel)
         pools = pool_service_pb2_grpc.PoolServiceStub(self.channel)
         self.buffers = buffer_service_pb2_grpc.BufferServiceStub(self.channel)

@@ -99,6 +99,17 @@ TEST_F(ServerFlags, APolicyIsReadWithTheConfiguration) {
   std::remove(policy.c_str());
 }
 
+TEST_F(ServerFlags, FlagsMakeTlsAndReplaceItsKeys) {
+  WriteFile("pools { name: 'p' ids { count: 1 } }");
+  EXPECT_EQ(GoodConfig(RunWithFile({"--tls_cert=/c", "--tls-key", "/k"})).tls,
+            (TlsSpec{"/c", "/k", "", false}));
+  ExpectRefusal(RunWithFile({"--tls_cert=/c"}), "tls.key_file: must be the path of a file");
+  WriteFile(R"(pools { name: "p" ids { count: 1 } }
+               tls { cert_file: "/c" key_file: "/k" client_ca_file: "/a" })");
+  EXPECT_EQ(GoodConfig(RunWithFile({"--tls_client_ca=/b", "--tls_client_cert_required=false"})).tls,
+            (TlsSpec{"/c", "/k", "/b", false}));
+}
+
 TEST_F(ServerFlags, WhatNoFlagNamesStaysAsTheFileOrTheDefaultHasIt) {
   WriteFile("insecure_allow_plaintext: true pools { name: 'p' ids { count: 1 } }");
   Config config = GoodConfig(RunWithFile({}));
@@ -193,6 +204,7 @@ TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
   for (const char* const flag :
        {"--config", "--listen", "--metrics_listen", "--ready_file", "--engine", "--workers",
         "--policy_file", "--audit_log", "--admin", "--shutdown_grace", "--insecure_allow_plaintext",
+        "--tls_cert", "--tls_key", "--tls_client_ca", "--tls_client_cert_required",
         "--reflection", "--check_config", "--print_config", "--version",
         "Example: objpoold --config"}) {
     EXPECT_THAT(help.out, HasSubstr(flag));
