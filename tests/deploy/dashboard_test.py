@@ -145,9 +145,19 @@ class Stack:
 
     def _start(self, folder):
         prometheus = tool("prometheus", "prometheus")
-        # This engine counts connections too.
-        server = self._processes.start_server(DEPLOY / "objpoold.textproto", "--engine=h2")
-        self._ctl = [program("objpoolctl"), f"--server={server['listen']}"]
+        cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext"]
+            + ["subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+            check=True,
+            capture_output=True,
+        )
+        # With the engine that counts connections and handshakes.
+        server = self._processes.start_server(
+            DEPLOY / "objpoold.textproto", "--engine=h2", f"--tls_cert={cert}", f"--tls_key={key}"
+        )
+        self._ctl = [program("objpoolctl"), f"--server={server['listen']}", f"--tls-ca={cert}"]
         self.instance = server["metrics"]
         self.bench = self._processes.start(
             "bench",
