@@ -1,6 +1,8 @@
-// What a connection does about TLS.
+// What a worker and its connections do about TLS.
 #include <array>
 #include <cstddef>
+#include <ctime>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,8 +13,24 @@
 #include "server/rpc/h2_worker.h"
 
 namespace objpool::rpc {
+namespace {
+
+// What this thread has had of its CPU.
+BootNs CpuNs() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<BootNs>(time.tv_sec) * h2_limits::kSecond + static_cast<BootNs>(time.tv_nsec);
+}
+
+}  // namespace
 
 static_assert(h2_limits::kTlsReadBytes + TlsSession::kMaxHeldBack <= h2_limits::kReadBytes);
+
+void H2Worker::StartHandshakes() {
+  const std::shared_ptr<const TlsPair> pair = tls_door_.keys().Current();
+  const BootNs until = CpuNs() + TlsDoor::kTurnNs;
+  while (tls_door_.ready() && CpuNs() < until) tls_door_.Enter().StartTls(*pair);
+}
 
 void H2Connection::StartTls(const TlsPair& pair) {
   at_door_ = AtDoor::kInside;

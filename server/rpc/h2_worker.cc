@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -45,13 +44,6 @@ constexpr uint64_t kListenerEvent = 1ULL << 63;  // and the socket
 
 std::size_t PartOf(std::size_t most, const EngineOptions& options) {
   return std::max(h2_limits::kLeastOfWorker, most / options.worker_cpus.size());
-}
-
-// What this thread has had of its CPU.
-BootNs CpuNs() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<BootNs>(time.tv_sec) * h2_limits::kSecond + static_cast<BootNs>(time.tv_nsec);
 }
 
 }  // namespace
@@ -240,12 +232,6 @@ void H2Worker::HandleEvents() {
     if ((what & kListenerEvent) == 0 || deaf_) continue;
     TakeConnections(static_cast<int>(what & ~kListenerEvent));
   }
-}
-
-void H2Worker::StartHandshakes() {
-  const std::shared_ptr<const TlsPair> pair = tls_door_.keys().Current();
-  const BootNs until = CpuNs() + TlsDoor::kTurnNs;
-  while (tls_door_.ready() && CpuNs() < until) tls_door_.Enter().StartTls(*pair);
 }
 
 void H2Worker::TakeConnections(int socket) {

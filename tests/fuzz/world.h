@@ -36,8 +36,8 @@ class World {
 
   // What a worker does at the end of a turn. `leaving`: as the server does when it stops.
   void Turn(bool leaving = false);
-  // Waits until somebody else has something for the worker, or for as long as a worker does that has
-  // nothing to do: not all that it is to look at is told.
+  // Waits until somebody else has something for the worker, or for as long as a worker does that
+  // has nothing to do: not all that it is to look at is told.
   void AwaitWake() { (void)woken_.try_acquire_for(std::chrono::milliseconds(1)); }
   [[nodiscard]] const rpc::MethodTable& methods() const { return methods_; }
   [[nodiscard]] server::PoolSet& pools() { return *pools_; }

@@ -37,6 +37,34 @@ std::vector<std::string> BadWithPool(std::string_view text) {
   return errors.Lines();
 }
 
+constexpr std::string_view kTls = R"(pools { name: 'p' ids { count: 1 } } listen: "0.0.0.0:1"
+  tls { cert_file: "/c" key_file: "/k" client_ca_file: "/a" client_cert_required: false })";
+
+TEST(ConnectionsConfig, TlsIsReadAndLetsTheServerBeReached) {
+  EXPECT_EQ(Good(kTls).tls, (TlsSpec{"/c", "/k", "/a", false}));
+  EXPECT_EQ(Good(kTls).listen, (Endpoint{"0.0.0.0", 1}));
+  const std::string pool(kOnePool);
+  EXPECT_EQ(Good(pool).tls, std::nullopt);
+  EXPECT_EQ(Good(pool + "tls { cert_file: '/c' key_file: '/k' }").tls,
+            (TlsSpec{"/c", "/k", "", false}));
+  EXPECT_EQ(Good(pool + "tls { cert_file: '/c' key_file: '/k' client_ca_file: '/a' }").tls,
+            (TlsSpec{"/c", "/k", "/a", true}));
+  // Metrics are not encrypted.
+  EXPECT_EQ(Good(PrintConfig(Good(kTls))), Good(kTls));
+  EXPECT_THAT(BadWithPool("listen: '[::1]:1' metrics_listen: '0.0.0.0:2' "
+                          "tls { cert_file: '/c' key_file: '/k' }"),
+              ElementsAre(StartsWith("metrics_listen: must be on 127.0.0.0/8")));
+}
+
+TEST(ConnectionsConfig, TlsWithoutItsFilesIsRefused) {
+  EXPECT_THAT(BadWithPool("tls {}"), ElementsAre(StartsWith("tls.cert_file: must be the path"),
+                                                 StartsWith("tls.key_file: must be the path")));
+  EXPECT_THAT(BadWithPool("tls { cert_file: '/c' key_file: '/k\\0' }"),
+              ElementsAre(StartsWith("tls.key_file: must be a path without NUL")));
+  EXPECT_THAT(BadWithPool("tls { cert_file: '/c' key_file: '/k' client_cert_required: true }"),
+              ElementsAre(StartsWith("tls.client_cert_required: must be false where")));
+}
+
 TEST(ConnectionsConfig, ListenIsAnAddressAUnixSocketOrBoth) {
   const std::string pool(kOnePool);
   for (const std::string_view path : {"/run/a", "a", "../a b"}) {

@@ -110,34 +110,8 @@ TEST(ServerConfig, EveryKeyIsRead) {
                           PoolSpec{"buffers", BuffersSpec{3, 1 << 30}, 5, 1007, 604'800'000}));
 }
 
-constexpr std::string_view kTls = R"(pools { name: 'p' ids { count: 1 } } listen: "0.0.0.0:1"
-  tls { cert_file: "/c" key_file: "/k" client_ca_file: "/a" client_cert_required: false })";
-
-TEST(ServerConfig, TlsIsReadAndLetsTheServerBeReached) {
-  EXPECT_EQ(Good(kTls).tls, (TlsSpec{"/c", "/k", "/a", false}));
-  EXPECT_EQ(Good(kTls).listen, (Endpoint{"0.0.0.0", 1}));
-  const std::string pool(kOnePool);
-  EXPECT_EQ(Good(pool).tls, std::nullopt);
-  EXPECT_EQ(Good(pool + "tls { cert_file: '/c' key_file: '/k' }").tls,
-            (TlsSpec{"/c", "/k", "", false}));
-  EXPECT_EQ(Good(pool + "tls { cert_file: '/c' key_file: '/k' client_ca_file: '/a' }").tls,
-            (TlsSpec{"/c", "/k", "/a", true}));
-  // Metrics are not encrypted.
-  EXPECT_THAT(Bad(std::string(kTls) + "metrics_listen: '0.0.0.0:2'"),
-              ElementsAre(StartsWith("metrics_listen: must be on 127.0.0.0/8")));
-}
-
-TEST(ServerConfig, TlsWithoutItsFilesIsRefused) {
-  EXPECT_THAT(BadWithPool("tls {}"), ElementsAre(StartsWith("tls.cert_file: must be the path"),
-                                                 StartsWith("tls.key_file: must be the path")));
-  EXPECT_THAT(BadWithPool("tls { cert_file: '/c' key_file: '/k\\0' }"),
-              ElementsAre(StartsWith("tls.key_file: must be a path without NUL")));
-  EXPECT_THAT(BadWithPool("tls { cert_file: '/c' key_file: '/k' client_cert_required: true }"),
-              ElementsAre(StartsWith("tls.client_cert_required: must be false where")));
-}
-
 TEST(ServerConfig, WhatIsPrintedParsesBackToTheSame) {
-  for (const std::string_view text : {kOnePool, kFull, kTls}) {
+  for (const std::string_view text : {kOnePool, kFull}) {
     const Config config = Good(text);
     EXPECT_EQ(Good(PrintConfig(config)), config) << PrintConfig(config);
   }

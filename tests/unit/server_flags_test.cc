@@ -201,12 +201,26 @@ TEST_F(ServerFlags, WhatItDoesNotUnderstandIsNamed) {
 TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
   const Exit help = GoodExit(Run({"--help"}));
   EXPECT_EQ(help.code, 0);
-  for (const char* const flag :
-       {"--config", "--listen", "--metrics_listen", "--ready_file", "--engine", "--workers",
-        "--policy_file", "--audit_log", "--admin", "--shutdown_grace", "--insecure_allow_plaintext",
-        "--tls_cert", "--tls_key", "--tls_client_ca", "--tls_client_cert_required",
-        "--reflection", "--check_config", "--print_config", "--version",
-        "Example: objpoold --config"}) {
+  for (const char* const flag : {"--config",
+                                 "--listen",
+                                 "--metrics_listen",
+                                 "--ready_file",
+                                 "--engine",
+                                 "--workers",
+                                 "--policy_file",
+                                 "--audit_log",
+                                 "--admin",
+                                 "--shutdown_grace",
+                                 "--insecure_allow_plaintext",
+                                 "--tls_cert",
+                                 "--tls_key",
+                                 "--tls_client_ca",
+                                 "--tls_client_cert_required",
+                                 "--reflection",
+                                 "--check_config",
+                                 "--print_config",
+                                 "--version",
+                                 "Example: objpoold --config"}) {
     EXPECT_THAT(help.out, HasSubstr(flag));
   }
   const Exit version = GoodExit(Run({"--version"}));
