@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 JOBS ?= $(shell deploy/jobs.sh)
-SOURCES = find pool server client tests -name '*.h' -print0 -o -name '*.cc' -print0
+SOURCES = find pool proto server client tests -name '*.h' -print0 -o -name '*.cc' -print0
 
 help: ## Show this list (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -72,7 +72,7 @@ tidy: ## Check style, room borders and what clang-tidy knows
 	deploy/apt/install.sh build test tools bench
 	cmake --preset dev -DOBJPOOL_TESTS=ON -DOBJPOOL_BENCH=ON
 	cmake --build --preset dev --parallel $(JOBS)
-	find pool server client tests -name '*.cc' -print0 | xargs -0 -n 1 -P $(JOBS) \
+	find pool proto server client tests -name '*.cc' -print0 | xargs -0 -n 1 -P $(JOBS) \
 	  clang-tidy -p build/dev --quiet --warnings-as-errors='*'
 	/usr/bin/python3 tests/tidy/tidy_test.py
 

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "pool/base/counter.h"
-#include "settings/policy.h"
+#include "proto/settings/policy.h"
 
 namespace objpool::server {
 

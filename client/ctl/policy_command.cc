@@ -7,7 +7,7 @@
 #include "client/ctl/json_writer.h"
 #include "client/ref.h"
 #include "client/text.h"
-#include "settings/policy.h"
+#include "proto/settings/policy.h"
 
 namespace objpool::client {
 namespace {

@@ -1,7 +1,7 @@
-// ConfigErrors, which the server shares with whoever else reads such files (settings/errors.h).
+// ConfigErrors, which whoever reads such files shares (proto/settings/errors.h).
 #pragma once
 
-#include "settings/errors.h"
+#include "proto/settings/errors.h"
 
 namespace objpool::server {
 

@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "objpool/config/v1/server_config.pb.h"
+#include "proto/settings/message_text.h"
 #include "server/config/config.h"
 #include "server/config/errors.h"
-#include "settings/message_text.h"
 
 namespace objpool::server {
 

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/settings/policy.h"
 #include "server/config/duration.h"
 #include "server/config/file.h"
 #include "server/config/man_page.h"
-#include "settings/policy.h"
 
 namespace objpool::server {
 namespace {

@@ -26,10 +26,10 @@
 #include "google/rpc/status.pb.h"
 #include "pool/base/cache_line.h"
 #include "pool/base/counter.h"
+#include "proto/settings/policy.h"
 #include "server/config/config.h"
 #include "server/rpc/call.h"
 #include "server/service/audit_log.h"
-#include "settings/policy.h"
 
 namespace objpool::server {
 

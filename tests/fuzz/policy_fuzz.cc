@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "pool/base/check.h"
-#include "settings/policy.h"
+#include "proto/settings/policy.h"
 #include "tests/fuzz/input.h"
 
 namespace objpool::fuzz {

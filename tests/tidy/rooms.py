@@ -14,19 +14,20 @@ MAY_INCLUDE = {
     "pool/base": (),
     "pool": ("pool/base/",),
     "pool/example": ("pool/",),
-    "settings": ("pool/base/",) + GENERATED_CONFIG,
+    "proto/settings": ("pool/base/",) + GENERATED_CONFIG,
     "server/lease": ("pool/",),
     "server/store": ("pool/base/", "server/lease/"),
     "server/rpc": ("pool/base/", "pool/affinity.h"),
     "server/metrics": ("pool/base/",),
     "server/config": ("pool/pool.h", "pool/object_memory.h", "server/lease/handle_classes.h",
-                      "server/lease/quotas.h", "settings/") + GENERATED_CONFIG,
+                      "server/lease/quotas.h", "proto/settings/") + GENERATED_CONFIG,
     "server/service": ("pool/", "server/lease/", "server/store/", "server/config/",
                        "server/rpc/call.h", "server/rpc/method_table.h", "server/rpc/status.h",
-                       "server/rpc/boot_clock.h", "settings/") + GENERATED_API + GENERATED_CONFIG,
-    "server": ("pool/", "server/", "settings/"),
+                       "server/rpc/boot_clock.h",
+                       "proto/settings/") + GENERATED_API + GENERATED_CONFIG,
+    "server": ("pool/", "server/", "proto/settings/"),
     "client/load": ("pool/base/",),
-    "client": ("pool/base/", "client/load/", "settings/") + GENERATED_API,
+    "client": ("pool/base/", "client/load/", "proto/settings/") + GENERATED_API,
     "client/example": ("client/",),
 }
 
@@ -44,7 +45,8 @@ LIBRARIES = {
     "libmicrohttpd": (r"microhttpd\.h", r"server/metrics/http_endpoint\.cc"),
     "CLI11": (r"CLI/", r"server/config/(flags\.cc|man_page\..*)|client/(?!load/).*"),
     "Abseil": (r"absl/", r"server/rpc/.*|client/(?!load/).*"),
-    "protobuf": (r"google/protobuf/", r"settings/.*|server/(config|service)/.*|client/(?!load/).*"),
+    "protobuf": (r"google/protobuf/",
+                 r"proto/settings/.*|server/(config|service)/.*|client/(?!load/).*"),
     "GoogleTest": (r"g(test|mock)/", r"(?!)"),
 }
 
@@ -60,7 +62,7 @@ MAY_LINK = {
     "server/lease": (r"objpool", r"\$\{SODIUM_LIBRARY\}"),
     "server/store": (r"objpool_lease", r"\$\{SODIUM_LIBRARY\}"),
     "proto": (r"gRPC::grpc\+\+", r"protobuf::libprotobuf"),
-    "settings": (r"objpool_proto",),
+    "proto/settings": (r"objpool_proto",),
     "server/rpc": (r"objpool", r"gRPC::.*", r"absl::.*", r"ZLIB::ZLIB",
                    r"\$\{NGHTTP2_LIBRARY\}", r"OpenSSL::SSL"),
     "server/metrics": (r"objpool", r"prometheus-cpp::core", r"\$\{MICROHTTPD_LIBRARY\}"),
@@ -75,12 +77,12 @@ MAY_LINK = {
 }
 
 # Every room is explained to the next engineer.
-WITH_README = ("pool", "settings", "server", "server/lease", "server/store", "server/rpc",
+WITH_README = ("pool", "server", "server/lease", "server/store", "server/rpc",
                "server/metrics", "server/config", "server/service", "client", "client/load",
-               "proto", "deploy", "tests")
+               "proto", "proto/settings", "deploy", "tests")
 
 _INCLUDE = re.compile(r'\s*#\s*include\s*(<([^>]+)>|"([^"]+)")')
-_OURS = re.compile(r"(pool|settings|server|client|tests)/")
+_OURS = re.compile(r"(pool|proto/settings|server|client|tests)/")
 _GENERATED = re.compile(r"(objpool|google/rpc|grpc)/.*\.pb\.h$")
 _LINK = re.compile(r"target_link_libraries\s*\(([^)]*)\)")
 _TARGET = re.compile(r"add_(?:library|executable)\s*\(\s*([^\s)]+)")

@@ -1,7 +1,7 @@
 // Goal: a policy allows what its rules say and nothing else, and one that is wrong is refused with
 // the key, the limit and the value. Method: tables, and patterns at random beside a matcher that is
 // too simple to be wrong.
-#include "settings/policy.h"
+#include "proto/settings/policy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

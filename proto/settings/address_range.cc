@@ -1,4 +1,4 @@
-#include "settings/address_range.h"
+#include "proto/settings/address_range.h"
 
 #include <arpa/inet.h>
 

@@ -1,4 +1,4 @@
-#include "settings/methods.h"
+#include "proto/settings/methods.h"
 
 namespace objpool::settings {
 namespace {

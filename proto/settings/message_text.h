@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "settings/errors.h"
+#include "proto/settings/errors.h"
 
 namespace objpool::settings {
 

@@ -1,4 +1,4 @@
-#include "settings/glob.h"
+#include "proto/settings/glob.h"
 
 #include <array>
 

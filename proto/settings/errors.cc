@@ -1,4 +1,4 @@
-#include "settings/errors.h"
+#include "proto/settings/errors.h"
 
 #include <algorithm>
 #include <utility>

@@ -12,11 +12,11 @@
 #include <variant>
 #include <vector>
 
-#include "settings/address_range.h"
-#include "settings/errors.h"
-#include "settings/glob.h"
-#include "settings/message_text.h"
-#include "settings/methods.h"
+#include "proto/settings/address_range.h"
+#include "proto/settings/errors.h"
+#include "proto/settings/glob.h"
+#include "proto/settings/message_text.h"
+#include "proto/settings/methods.h"
 
 namespace objpool::settings {
 

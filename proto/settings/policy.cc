@@ -1,4 +1,4 @@
-#include "settings/policy.h"
+#include "proto/settings/policy.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "settings/message_text.h"
+#include "proto/settings/message_text.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/tokenizer.h>
