@@ -288,6 +288,9 @@ std::vector<std::string> Server::TakeNews() {
 }
 
 std::vector<std::string> Server::Reload() {
+  if (!policy_->named() && audit_ == nullptr && tls_ == nullptr) {
+    return {"nothing is configured that is read again"};
+  }
   if (audit_ != nullptr) audit_->Reopen();
   std::vector<std::string> lines = policy_->Reload();
   if (tls_ != nullptr) lines.push_back(tls_->Reload());

@@ -102,7 +102,7 @@ class SessionTest(unittest.TestCase):
     def test_takes_over_what_was_leased_elsewhere_and_returns_all(self):
         driver = self.drive(linger_ms=1000)
         ref = self.api.lease("scarce", ttl={"seconds": 1}).grants[0].ref
-        text = f"scarce/{ref.handle}/{ref.fence}/{ref.key:x}"
+        text = f"scarce/{ref.handle}/{ref.fence}/{ref.key:016x}"
         driver.tell(f"attach 900 {text}")
         self.assertEqual(driver.hear("attach"), "attach 900")
         driver.tell("lease wide 4 60000 0")

@@ -46,7 +46,8 @@ class From(Proxy):
         return socket.create_connection(self.target.rsplit(":", 1),
                                         source_address=(self._source, 0))
 
-    def channel(self, options=()):
+    def channel(self, options=(), credentials=None):
+        assert credentials is None
         return grpc.insecure_channel(self.address,
                                      [("grpc.use_local_subchannel_pool", 1), *options])
 
