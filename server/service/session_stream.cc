@@ -165,7 +165,8 @@ void SessionStream::OnGone() {
 
 void SessionStream::OnTick() {
   if (state_ == State::kOver) return;
-  if (half_closed_) {
+  // Of a client that has gone, gRPC tells the half close first.
+  if (half_closed_ && std::exchange(is_there_, true)) {
     Close(state_ == State::kNew
               ? rpc::Status{rpc::Code::kInvalidArgument, "the call carries no request message", {}}
               : rpc::Status{},

@@ -145,6 +145,7 @@ class SessionStream final : public rpc::StreamHandler {
   const rpc::BootNs began_at_ = rpc::BootNow();
   State state_ = State::kNew;
   bool half_closed_ = false;
+  bool is_there_ = false;  // it would be known by now that the client has gone
   bool told_drain_ = false;
   uint64_t ticket_ = 0;               // of DiskAnswers: what is collected has to wait for it
   ServedSession* session_ = nullptr;  // while open
