@@ -51,7 +51,8 @@ def go_on(address, over, said):
     from objpool_testing import Api
 
     class At:
-        def channel(self, options=()):
+        def channel(self, options=(), credentials=None):
+            assert credentials is None
             return grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1), *options])
 
     seen = []
