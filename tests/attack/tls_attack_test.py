@@ -12,7 +12,7 @@ import time
 import unittest
 
 import raw_http2 as h2
-from attack_testing import Besieged, cuts
+from attack_testing import CONFIG, Besieged, cuts
 from certificates import Certificates, connect
 from objpool_testing import wait_until
 from raw_http2 import Raw
@@ -35,7 +35,9 @@ class TlsAttackTest(unittest.TestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # of servers too
 
     def besieged(self):
-        return Besieged(self, flags=self.certificates.flags("server.test"),
+        # Here one address stands for many.
+        config = f"{CONFIG} max_connections_per_peer: {2 * HALVES}"
+        return Besieged(self, config, flags=self.certificates.flags("server.test"),
                         credentials=self.certificates.credentials())
 
     def hello(self):
