@@ -100,19 +100,19 @@ class SessionTest(unittest.TestCase):
         self.assertFalse(driver.state()[0])
 
     def test_takes_over_what_was_leased_elsewhere_and_returns_all(self):
-        driver = self.drive(linger_ms=1000)
-        ref = self.api.lease("scarce", ttl={"seconds": 1}).grants[0].ref
+        driver = self.drive(linger_ms=3000)
+        ref = self.api.lease("scarce", ttl={"seconds": 3}).grants[0].ref
         text = f"scarce/{ref.handle}/{ref.fence}/{ref.key:016x}"
-        driver.tell(f"attach 900 {text}")
-        self.assertEqual(driver.hear("attach"), "attach 900")
+        driver.tell(f"attach 2700 {text}")
+        self.assertEqual(driver.hear("attach"), "attach 2700")
         driver.tell("lease wide 4 60000 0")
         driver.hear("lease 4")
-        select.select([], [], [], 2)
+        select.select([], [], [], 4)
         self.assertEqual((self.free("scarce"), self.free("wide")), (0, 996))
         driver.tell("return-all")
         self.assertEqual(driver.hear("return-all"), "return-all 5")
         self.assertEqual((self.free("scarce"), self.free("wide")), (1, 1000))
-        driver.tell(f"attach 900 {text}")
+        driver.tell(f"attach 2700 {text}")
         self.assertIn("GRANT_RETURNED", driver.hear("attach error"))
         self.assertEqual(driver.state(), (True, 1))
 
