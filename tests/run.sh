@@ -97,6 +97,8 @@ package() {
 groups=(build test)
 if $long; then groups+=(numa); fi
 deploy/apt/install.sh "${groups[@]}" || exit
+# A test draws the live page where there is a browser.
+if $long && ! deploy/apt/install.sh tools; then say "without the tools: the live page is not drawn"; fi
 mkdir -p build
 # GCC 12's thread sanitizer wants addresses less random than some kernels make them. Where a
 # container forbids to ask for that, it runs without.
