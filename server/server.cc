@@ -200,6 +200,7 @@ bool Server::StartEngine(std::string& why) {
     const bool more = session_service_->Turn(worker, at);
     return pools_->Turn(worker, at) || more;  // last, see there
   };
+  kept_grants_ = ActiveGrants();  // workers take back what has run out meanwhile
   const auto start = config_.engine == EngineKind::kH2 ? rpc::StartH2Engine : rpc::StartGrpcEngine;
   engine_ = start(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
@@ -320,8 +321,8 @@ std::vector<std::string> Server::Describe() const {
         "all pools are volatile: after a restart, handles that clients still hold can be leased "
         "again; --state_dir keeps them");
   } else {
-    const uint64_t kept = ActiveGrants();
-    lines.push_back("state in " + state_->path() + ", with " + Plural(kept, "running grant"));
+    lines.push_back("state in " + state_->path() + ", with " +
+                    Plural(kept_grants_, "running grant"));
   }
   if (policy_->named()) {
     lines.push_back("policy of " + Plural(policy_->rules(), "rule") + " from " + policy_->path());

@@ -79,12 +79,12 @@ void CheckPath(const std::string& path, std::string_view key, ConfigErrors& erro
 void CheckConnections(const config::v1::ServerConfig& message, Config& config,
                       ConfigErrors& errors) {
   const bool h2 = config.engine == EngineKind::kH2;
-  const auto needs_h2 = [&](std::string_view key) {
-    if (!h2) errors.AddLimit(key, "unset without engine: ENGINE_H2", "ENGINE_GRPC");
+  const auto needs_h2 = [&](std::string_view key, const std::string& value) {
+    if (!h2) errors.AddLimit(key, "unset with engine: ENGINE_GRPC", value);
   };
   if (message.has_max_connections_per_peer()) {
     config.max_connections_per_peer = message.max_connections_per_peer();
-    needs_h2("max_connections_per_peer");
+    needs_h2("max_connections_per_peer", std::to_string(config.max_connections_per_peer));
     if (config.max_connections_per_peer == 0 ||
         config.max_connections_per_peer > kMaxConnectionsPerPeer) {
       errors.AddLimit("max_connections_per_peer", "1 .. " + std::to_string(kMaxConnectionsPerPeer),
@@ -92,7 +92,7 @@ void CheckConnections(const config::v1::ServerConfig& message, Config& config,
     }
   }
   config.steer_by_cpu = message.steer_by_cpu();
-  if (config.steer_by_cpu) needs_h2("steer_by_cpu");
+  if (config.steer_by_cpu) needs_h2("steer_by_cpu", "true");
   const auto duration = [&](const google::protobuf::Duration& value, DurationRange range,
                             std::string_view key) {
     return std::chrono::milliseconds(CheckDuration(value, range, key, errors).value_or(0));
@@ -172,7 +172,7 @@ std::optional<Config> CheckConfig(const config::v1::ServerConfig& message, Confi
   if (!config::v1::Engine_IsValid(message.engine())) {
     errors.AddLimit("engine", "ENGINE_GRPC or ENGINE_H2", std::to_string(message.engine()));
   }
-  config.engine = message.engine() == config::v1::ENGINE_H2 ? EngineKind::kH2 : EngineKind::kGrpc;
+  config.engine = message.engine() == config::v1::ENGINE_GRPC ? EngineKind::kGrpc : EngineKind::kH2;
   CheckConnections(message, config, errors);
   config.policy_file = message.policy_file();
   CheckPath(config.policy_file, "policy_file", errors);

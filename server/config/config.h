@@ -90,7 +90,7 @@ struct Config {
   std::string ready_file;                                                // empty: not written
   bool insecure_allow_plaintext = false;
   std::optional<TlsSpec> tls;  // none: calls are not encrypted
-  EngineKind engine = EngineKind::kGrpc;
+  EngineKind engine = EngineKind::kH2;
   uint32_t max_connections_per_peer = 1024;               // 1 .. 65536
   bool steer_by_cpu = false;                              // only with kH2
   std::chrono::milliseconds max_connection_age{0};        // 0: none

@@ -90,9 +90,9 @@ void Define(CLI::App& app, Flags& flags) {
       ->type_name("off|local|all")
       ->check(CLI::IsMember({"off", "local", "all"}));
   app.add_option("--engine", flags.engine,
-                 "What carries the calls: the gRPC library, or a lighter server of our own")
-      ->type_name("grpc|h2")
-      ->check(CLI::IsMember({"grpc", "h2"}));
+                 "What carries the calls: a server of our own (the default), or the gRPC library")
+      ->type_name("h2|grpc")
+      ->check(CLI::IsMember({"h2", "grpc"}));
   app.add_option("--workers", overrides.workers, "Worker threads; 0 is automatic")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
@@ -156,7 +156,7 @@ std::variant<Config, Exit, StateCommand> Load(Flags& flags) {
   }
   if (flags.engine) {
     flags.overrides.engine =
-        *flags.engine == "h2" ? config::v1::ENGINE_H2 : config::v1::ENGINE_GRPC;
+        *flags.engine == "grpc" ? config::v1::ENGINE_GRPC : config::v1::ENGINE_H2;
   }
   if (flags.admin) {
     flags.overrides.admin = *flags.admin == "off"   ? config::v1::ADMIN_ACCESS_OFF

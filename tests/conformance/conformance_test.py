@@ -12,7 +12,7 @@ import unittest
 import grpc
 from google.protobuf import duration_pb2
 
-from objpool_testing import (DEADLINE_S, Api, Refusal, Server, buffer_service_pb2,
+from objpool_testing import (DEADLINE_S, ENGINE, Api, Refusal, Server, buffer_service_pb2,
                              lease_service_pb2, pool_service_pb2, wait_until)
 from session_testing import SessionClient, lease_of, ms, operation
 from objpool.v1 import lease_service_pb2_grpc, session_pb2
@@ -275,17 +275,21 @@ class ConformanceTest(unittest.TestCase):
         self.api.raw(CHECK, metadata=(("x-long", "v" * (MAX_HEADER_BYTES - 2048)),))
         self.assert_code(grpc.StatusCode.RESOURCE_EXHAUSTED, lambda: self.api.raw(
             CHECK, metadata=(("x-long", "v" * MAX_HEADER_BYTES),)))
-        self.assertEqual(self.api.raw(CHECK), b"\x08\x01", "the next call is served")
+        try:
+            answer = self.api.raw(CHECK)
+        except grpc.RpcError as error:
+            # gRPC 1.51 loses its table of headers there, and then the connection (CVE-2023-32731).
+            self.assertEqual((ENGINE, error.code()), ("grpc", grpc.StatusCode.UNAVAILABLE), error)
+            answer = self.api.raw(CHECK)
+        self.assertEqual(answer, b"\x08\x01", "the next call is served")
 
-    def test_a_compressed_request_is_taken_or_refused_as_such(self):
-        for compression in (grpc.Compression.Gzip, grpc.Compression.Deflate):
-            with self.subTest(compression=compression):
-                call = self.api.channel.unary_unary(CHECK)
-                try:
-                    self.assertEqual(call(b"", compression=compression, timeout=DEADLINE_S),
-                                     b"\x08\x01")
-                except grpc.RpcError as error:
-                    self.assertEqual(error.code(), grpc.StatusCode.UNIMPLEMENTED, error)
+    def test_a_request_may_be_compressed_by_gzip_alone(self):
+        call = self.api.channel.unary_unary("/objpool.v1.PoolService/GetPool")
+        request = pool_service_pb2.GetPoolRequest(name="x" * 60).SerializeToString()
+        self.assert_code(grpc.StatusCode.NOT_FOUND, lambda: call(
+            request, compression=grpc.Compression.Gzip, timeout=DEADLINE_S))
+        self.assert_code(grpc.StatusCode.UNIMPLEMENTED, lambda: call(
+            request, compression=grpc.Compression.Deflate, timeout=DEADLINE_S))
 
 
 class StopTest(unittest.TestCase):

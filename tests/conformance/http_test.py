@@ -5,7 +5,6 @@ Where STRICT is looked at, the two engines differ; README.md has the table.
 """
 
 import base64
-import os
 import pathlib
 import re
 import signal
@@ -13,11 +12,10 @@ import subprocess
 import unittest
 
 import raw_http2 as h2
-from objpool_testing import (DEADLINE_S, Api, Server, lease_service_pb2, status_pb2,
+from objpool_testing import (DEADLINE_S, ENGINE, Api, Server, lease_service_pb2, status_pb2,
                              wait_until)
 from raw_http2 import Raw
 
-ENGINE = os.environ.get("OBJPOOL_ENGINE", "grpc")
 CONFIG = """
 pools { name: "ids" ids { count: 8 } }
 pools { name: "buffers" buffers { count: 1 size_bytes: 1048576 } }

@@ -11,10 +11,10 @@ import unittest
 import grpc
 import raw_http2 as h2
 from certificates import Certificates, connect
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, refused, wait_until
+from objpool_testing import BIN_DIR, DEADLINE_S, ENGINE, Api, Server, refused, wait_until
 
 CONFIG = 'pools { name: "ids" ids { count: 100 } quota_per_identity { handles: 2 } }'
-H2 = os.environ.get("OBJPOOL_ENGINE") == "h2"
+H2 = ENGINE == "h2"
 
 
 class TlsServerTest(unittest.TestCase):

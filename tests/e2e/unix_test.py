@@ -11,11 +11,11 @@ import subprocess
 import tempfile
 import unittest
 
-from objpool_testing import (BIN_DIR, DEADLINE_S, ENGINE_FLAGS, Api, Server, refused)
+from objpool_testing import (BIN_DIR, DEADLINE_S, ENGINE, ENGINE_FLAGS, Api, Server, refused)
 
 CONFIG = """pools { name: "ids" ids { count: 8 } }
             pools { name: "few" ids { count: 8 } quota_per_identity { handles: 2 } }"""
-H2 = "--engine=h2" in ENGINE_FLAGS
+H2 = ENGINE == "h2"
 
 
 class UnixTest(unittest.TestCase):

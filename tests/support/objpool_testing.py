@@ -20,7 +20,8 @@ import urllib.request
 
 BIN_DIR = pathlib.Path(os.environ["OBJPOOL_BIN_DIR"])
 PYTHON_DIR = pathlib.Path(os.environ["OBJPOOL_PYTHON_DIR"])
-ENGINE_FLAGS = [f"--engine={engine}"] if (engine := os.environ.get("OBJPOOL_ENGINE")) else []
+ENGINE = os.environ.get("OBJPOOL_ENGINE", "h2")
+ENGINE_FLAGS = [f"--engine={ENGINE}"] if "OBJPOOL_ENGINE" in os.environ else []
 sys.path.insert(0, str(PYTHON_DIR))
 
 import grpc  # noqa: E402

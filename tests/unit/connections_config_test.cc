@@ -92,13 +92,13 @@ TEST(ConnectionsConfig, ListenIsAnAddressAUnixSocketOrBoth) {
 }
 
 TEST(ConnectionsConfig, WhatIsDoneWithConnectionsIsChecked) {
-  EXPECT_THAT(BadWithPool("max_connections_per_peer: 5"),
-              ElementsAre("max_connections_per_peer: must be unset without engine: ENGINE_H2, but "
-                          "is ENGINE_GRPC"));
-  EXPECT_THAT(BadWithPool("steer_by_cpu: true"), SizeIs(1));
+  EXPECT_THAT(BadWithPool("engine: ENGINE_GRPC max_connections_per_peer: 5 steer_by_cpu: true"),
+              ElementsAre("max_connections_per_peer: must be unset with engine: ENGINE_GRPC, but "
+                          "is 5",
+                          "steer_by_cpu: must be unset with engine: ENGINE_GRPC, but is true"));
   for (const char* number : {"0", "65537"}) {
     EXPECT_THAT(
-        BadWithPool(std::string("engine: ENGINE_H2 max_connections_per_peer: ") + number),
+        BadWithPool(std::string("max_connections_per_peer: ") + number),
         ElementsAre(std::string("max_connections_per_peer: must be 1 .. 65536, but is ") + number));
   }
   EXPECT_THAT(BadWithPool("max_connection_age { nanos: 99000000 }"), SizeIs(1));

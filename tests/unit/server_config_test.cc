@@ -63,7 +63,7 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
   EXPECT_EQ(config.metrics_listen, (Endpoint{"127.0.0.1", 9742}));
   EXPECT_EQ(config.ready_file, "");
   EXPECT_FALSE(config.insecure_allow_plaintext);
-  EXPECT_EQ(config.engine, EngineKind::kGrpc);
+  EXPECT_EQ(config.engine, EngineKind::kH2);
   EXPECT_EQ(config.workers, 0u);
   EXPECT_EQ(config.shutdown_grace.count(), 5000);
   EXPECT_TRUE(config.reflection);
