@@ -200,7 +200,6 @@ bool Server::StartEngine(std::string& why) {
     const bool more = session_service_->Turn(worker, at);
     return pools_->Turn(worker, at) || more;  // last, see there
   };
-  kept_grants_ = ActiveGrants();  // workers take back what has run out meanwhile
   const auto start = config_.engine == EngineKind::kH2 ? rpc::StartH2Engine : rpc::StartGrpcEngine;
   engine_ = start(options, methods_, std::move(hooks), why);
   if (engine_ == nullptr) {
@@ -321,8 +320,9 @@ std::vector<std::string> Server::Describe() const {
         "all pools are volatile: after a restart, handles that clients still hold can be leased "
         "again; --state_dir keeps them");
   } else {
-    lines.push_back("state in " + state_->path() + ", with " +
-                    Plural(kept_grants_, "running grant"));
+    uint64_t kept = 0;  // what has run out since is being taken back already
+    for (const NamedPool& pool : pools_->pools()) kept += pool.leases->Totals().recovered;
+    lines.push_back("state in " + state_->path() + ", with " + Plural(kept, "running grant"));
   }
   if (policy_->named()) {
     lines.push_back("policy of " + Plural(policy_->rules(), "rule") + " from " + policy_->path());

@@ -108,7 +108,6 @@ class Server {
   // For workers, who serve calls while StartEngine is still at it.
   std::atomic<rpc::Engine*> engine_to_wake_{nullptr};
   std::unique_ptr<metrics::HttpEndpoint> metrics_;
-  uint64_t kept_grants_ = 0;   // of the server before, when this one started
   rpc::BootNs next_beat_ = 0;  // of worker 0
   std::string ready_json_;     // what the ready file holds; empty while there is none of ours
   // The metrics endpoint is there before what it shows is: R1, set when all is up, pairs with A1,

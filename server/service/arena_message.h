@@ -1,5 +1,5 @@
-// ArenaMessage: a message that is filled, used and emptied again and again, whose parts come from
-// an arena of its own: small ones lie in memory that is there, and nothing is freed part by part.
+// Messages that are filled, used and emptied again and again, from an arena of their own: small
+// ones lie in memory that is there, and nothing is freed part by part.
 //
 // Threads: one at a time.
 #pragma once
@@ -10,28 +10,22 @@
 
 namespace objpool::server {
 
-template <typename Message>
-class ArenaMessage {
+class MessageArena {
  public:
-  ArenaMessage() = default;
-  ArenaMessage(const ArenaMessage&) = delete;
-  ArenaMessage& operator=(const ArenaMessage&) = delete;
+  MessageArena() = default;
+  MessageArena(const MessageArena&) = delete;
+  MessageArena& operator=(const MessageArena&) = delete;
 
-  [[nodiscard]] Message& operator*() { return *message_; }
-  [[nodiscard]] Message* operator->() { return message_; }
-  [[nodiscard]] const Message& operator*() const { return *message_; }
-  [[nodiscard]] const Message* operator->() const { return message_; }
-
-  // A part for `message`, which becomes one with AddAllocated and the like.
-  template <typename Part>
-  [[nodiscard]] Part& NewPart() {
-    return *google::protobuf::Arena::CreateMessage<Part>(&arena_);
+  template <typename Message>
+  [[nodiscard]] Message& New() {
+    used_ = true;
+    return *google::protobuf::Arena::CreateMessage<Message>(&arena_);
   }
 
-  // Empties it. What took more memory than is kept gives it back; references into it end.
+  // Ends all messages. Those that took more memory than is kept give it back.
   void Reset() {
-    arena_.Reset();
-    message_ = google::protobuf::Arena::CreateMessage<Message>(&arena_);
+    if (used_) arena_.Reset();
+    used_ = false;
   }
 
  private:
@@ -40,7 +34,27 @@ class ArenaMessage {
 
   alignas(std::max_align_t) char kept_[kKeptBytes];
   google::protobuf::Arena arena_{kept_, kKeptBytes};
-  Message* message_ = google::protobuf::Arena::CreateMessage<Message>(&arena_);
+  bool used_ = false;
+};
+
+// One message.
+template <typename Message>
+class ArenaMessage {
+ public:
+  [[nodiscard]] Message& operator*() { return *message_; }
+  [[nodiscard]] Message* operator->() { return message_; }
+  [[nodiscard]] const Message& operator*() const { return *message_; }
+  [[nodiscard]] const Message* operator->() const { return message_; }
+
+  // Empties it; references into it end.
+  void Reset() {
+    arena_.Reset();
+    message_ = &arena_.New<Message>();
+  }
+
+ private:
+  MessageArena arena_;
+  Message* message_ = &arena_.New<Message>();
 };
 
 }  // namespace objpool::server

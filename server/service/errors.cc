@@ -81,18 +81,20 @@ rpc::Status ToCallStatus(const Status& error) {
 }
 
 void Violations::Add(std::string field, std::string rule) {
-  auto* const violation = bad_.add_field_violations();
+  if (!bad_) bad_.emplace();
+  auto* const violation = bad_->add_field_violations();
   violation->set_field(std::move(field));
   violation->set_description(std::move(rule));
 }
 
 Status Violations::ToError() const {
+  OBJPOOL_CHECK(!empty(), "something is wrong");
   std::string message;
-  for (const auto& violation : bad_.field_violations()) {
+  for (const auto& violation : bad_->field_violations()) {
     message += (message.empty() ? "" : "; ") + violation.field() + " " + violation.description();
   }
   Status status = Make(rpc::Code::kInvalidArgument, std::move(message), "BAD_FIELD");
-  status.add_details()->PackFrom(bad_);
+  status.add_details()->PackFrom(*bad_);
   return status;
 }
 

@@ -6,6 +6,7 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,11 +28,11 @@ class Violations {
  public:
   // `rule` says the limit and the value given: "must be 1 .. 1024, got 0".
   void Add(std::string field, std::string rule);
-  [[nodiscard]] bool empty() const { return bad_.field_violations().empty(); }
+  [[nodiscard]] bool empty() const { return !bad_; }
   [[nodiscard]] google::rpc::Status ToError() const;
 
  private:
-  google::rpc::BadRequest bad_;
+  std::optional<google::rpc::BadRequest> bad_;  // most requests have none
 };
 
 // Texts for Violations: "must be LOW .. HIGH, got VALUE".

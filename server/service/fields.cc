@@ -31,15 +31,16 @@ int64_t CeilMs(const google::protobuf::Duration& time, int64_t max_seconds) {
 
 NamedPool* FindPool(PoolSet& pools, std::string_view field, std::string_view name,
                     google::rpc::Status& error) {
-  if (name.empty()) {
-    Violations bad;
-    bad.Add(std::string(field), "is required");
-    error = bad.ToError();
-    return nullptr;
-  }
   NamedPool* const pool = pools.Find(name);
-  if (pool == nullptr) error = PoolUnknown(name);
+  if (pool == nullptr) error = NoPool(field, name);
   return pool;
+}
+
+google::rpc::Status NoPool(std::string_view field, std::string_view name) {
+  if (!name.empty()) return PoolUnknown(name);
+  Violations bad;
+  bad.Add(std::string(field), "is required");
+  return bad.ToError();
 }
 
 uint64_t TtlMs(const google::protobuf::Duration* ttl, const NamedPool& pool, Violations& bad) {

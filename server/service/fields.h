@@ -17,6 +17,8 @@ namespace objpool::server {
 // The pool that a request names; null, with the error, when it names none.
 [[nodiscard]] NamedPool* FindPool(PoolSet& pools, std::string_view field, std::string_view name,
                                   google::rpc::Status& error);
+// The error where there is none of that name.
+[[nodiscard]] google::rpc::Status NoPool(std::string_view field, std::string_view name);
 
 // The time asked for in milliseconds, rounded up; the pool's default when `ttl` is null. Out of the
 // pool's bounds, or no valid duration, it adds to `bad`.

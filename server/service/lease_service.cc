@@ -104,24 +104,51 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   Violations bad;
   ReadLease(request, wish, bad);
   if (!bad.empty()) return bad.ToError();
-  if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
-  if (pool->leases->draining()) return PoolDraining(pool->spec.name);
-  if (pool->spec.durable && state_lost_.load(std::memory_order_relaxed)) return StateLost();
-  if (pool->spec.on_disk && disk_.failed()) return DiskFailed(disk_.why());
-  if (const uint64_t left_ms = pool->leases->GraceLeftMs(info.now); left_ms != 0) {
-    return RestartGrace(pool->spec.name, left_ms);
-  }
+  if (auto refusal = RefuseAll(*pool, info.now)) return refusal;
 
-  if (request.request_id().empty()) return LeaseNow(info, wish, request.holder(), reply);
-  wish.request =
-      lease::HashRequest(secret_, request.request_id(), ContentOf(wish, request.holder()));
-  wish.waiter.request = *wish.request;
-  if (auto answer = LeaseAgain(info, wish, reply)) return answer;
-  const lease::RequestHash hash = *wish.request;
-  auto answer = LeaseNow(info, wish, request.holder(), reply);
+  std::optional<lease::RequestHash> hash;
+  if (!request.request_id().empty()) {
+    hash = lease::HashRequest(secret_, request.request_id(), ContentOf(wish, request.holder()));
+    wish.request = hash;
+    wish.waiter.request = *hash;
+    if (auto answer = LeaseAgain(info, wish, reply)) return answer;
+  }
+  BatchRoom<GrantRef> room;
+  const auto refs = room.First(wish.waiter.count);
+  const uint64_t ttl_ms = wish.waiter.ttl_ms;
+  uint32_t granted = 0;
+  auto answer = LeaseNow(info, wish, request.holder(), refs, granted);
+  if (granted != 0) FillLeaseResponse(*pool, refs.first(granted), ttl_ms, reply);
   // Who waits is remembered, or forgotten, by what it waits for.
-  if (answer && answer->code() != 0) requests_.Forget(hash);
+  if (hash && answer && answer->code() != 0) requests_.Forget(*hash);
   return answer;
+}
+
+Status LeaseService::LeaseOne(const CallInfo& info, const OneWish& wish, OneGrant& grant) {
+  grant.pool = pools_.Find(wish.pool);
+  if (grant.pool == nullptr) return NoPool("pool", wish.pool);
+  NamedPool& pool = *grant.pool;
+  Violations bad;
+  LeaseWaiting::Wish one{.pool = pool, .waiter = {}, .max_wait_ms = 0, .request = {}};
+  one.waiter.classes = pool.leases->classes().all();
+  one.waiter.ttl_ms = grant.ttl_ms = TtlMs(wish.ttl, pool, bad);
+  CheckHolder(wish.holder, bad);
+  if (!bad.empty()) return bad.ToError();
+  if (auto refusal = RefuseAll(pool, info.now)) return *refusal;
+  uint32_t granted = 0;
+  return *LeaseNow(info, one, wish.holder, std::span(&grant.ref, 1), granted);
+}
+
+// Why nobody gets anything of the pool just now.
+std::optional<Status> LeaseService::RefuseAll(const NamedPool& pool, lease::BootMs now) const {
+  if (shutting_down_.load(std::memory_order_relaxed)) return ShuttingDown();
+  if (pool.leases->draining()) return PoolDraining(pool.spec.name);
+  if (pool.spec.durable && state_lost_.load(std::memory_order_relaxed)) return StateLost();
+  if (pool.spec.on_disk && disk_.failed()) return DiskFailed(disk_.why());
+  if (const uint64_t left_ms = pool.leases->GraceLeftMs(now); left_ms != 0) {
+    return RestartGrace(pool.spec.name, left_ms);
+  }
+  return std::nullopt;
 }
 
 // What was answered to this request before; empty when it was not asked before.
@@ -186,9 +213,9 @@ bool LeaseService::LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& 
 }
 
 // Within the quota of who asks: what fits of it is reserved.
-Status LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const {
+std::optional<Status> LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const {
   lease::Quotas& quotas = wish.pool.leases->quotas();
-  if (!info.quota && !quotas.limited()) return {};
+  if (!info.quota && !quotas.limited()) return std::nullopt;
   lease::Waiter& want = wish.waiter;
   const std::string identity = IdentityOf(info);
   const lease::Quotas::Admission admission = quotas.Admit(
@@ -196,7 +223,7 @@ Status LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const
   if (admission.count != 0) {
     want.count = admission.count;
     want.tenant = admission.tenant;
-    return {};
+    return std::nullopt;
   }
   wish.pool.leases->CountOverQuota(info.worker);
   return QuotaExceeded({.pool = wish.pool.spec.name,
@@ -207,23 +234,24 @@ Status LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const
                         .retry_ms = admission.retry_ms});
 }
 
+// Grants as many as it says, or begins to wait and gives nothing, or an error.
 std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting::Wish& wish,
-                                             const std::string& holder, v1::LeaseResponse& reply) {
-  if (Status refusal = Admit(info, wish); refusal.code() != 0) return refusal;
+                                             std::string_view holder, std::span<GrantRef> room,
+                                             uint32_t& granted) {
+  if (auto refusal = Admit(info, wish)) return refusal;
   lease::LeasePool& pool = *wish.pool.leases;
   const lease::Waiter& want = wish.waiter;
-  BatchRoom<GrantRef> room;
-  const auto refs = room.First(want.count);
-  const uint32_t granted = pool.Lease(info.worker,
-                                      {.min_count = want.min_count,
-                                       .ttl_ms = want.ttl_ms,
-                                       .holder = holder,
-                                       .dirty = want.dirty,
-                                       .request = want.request,
-                                       .classes = want.classes,
-                                       .near_node = want.near_node,
-                                       .tenant = want.tenant},
-                                      info.now, refs);
+  const auto refs = room.first(want.count);  // a quota may allow fewer than there is room for
+  granted = pool.Lease(info.worker,
+                       {.min_count = want.min_count,
+                        .ttl_ms = want.ttl_ms,
+                        .holder = holder,
+                        .dirty = want.dirty,
+                        .request = want.request,
+                        .classes = want.classes,
+                        .near_node = want.near_node,
+                        .tenant = want.tenant},
+                       info.now, refs);
   const lease::Tenant tenant = want.tenant;
   const uint32_t not_granted = want.count - granted;
   if (granted != 0) {
@@ -231,7 +259,6 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
     if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(wish.pool);
     const auto grants = refs.first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
-    FillLeaseResponse(wish.pool, grants, want.ttl_ms, reply);
     return Status();
   }
   const std::string& name = wish.pool.spec.name;
@@ -284,6 +311,22 @@ Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& reque
         result.set_already_returned(verdict.outcome == lease::Outcome::kAlreadyReturned);
       },
       reply);
+}
+
+Status LeaseService::ReturnOne(const CallInfo& info, std::string_view pool, const GrantRef& ref,
+                               OneEnd& end) {
+  end.pool = pools_.Find(pool);
+  if (end.pool == nullptr) return NoPool("pool", pool);
+  CountCall(info, *end.pool);
+  Verdict verdict;
+  end.pool->leases->Return(info.worker, std::span(&ref, 1), info.now, std::span(&verdict, 1), {});
+  end.already_returned = verdict.outcome == lease::Outcome::kAlreadyReturned;
+  if (verdict.outcome == lease::Outcome::kOk) return {};
+  return FromVerdict(verdict, {.pool = end.pool->spec.name,
+                               .field = "items[0].grant.handle",
+                               .handle = ref.handle,
+                               .capacity = end.pool->capacity(),
+                               .now = info.now});
 }
 
 Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request,

@@ -47,6 +47,28 @@ class LeaseService {
                                                          v1::LeaseResponse& reply);
   [[nodiscard]] google::rpc::Status Return(const CallInfo& info, const v1::ReturnRequest& request,
                                            v1::ReturnResponse& reply);
+
+  // The same for one handle and without messages: a Lease that wants nothing more than this, and
+  // that is answered at once; a Return of a clean one.
+  struct OneWish {
+    std::string_view pool;
+    std::string_view holder;
+    const google::protobuf::Duration* ttl;  // null: the pool's default
+  };
+  struct OneGrant {
+    NamedPool* pool = nullptr;
+    lease::GrantRef ref;
+    uint64_t ttl_ms = 0;
+  };
+  [[nodiscard]] google::rpc::Status LeaseOne(const CallInfo& info, const OneWish& wish,
+                                             OneGrant& grant);
+  struct OneEnd {
+    NamedPool* pool = nullptr;
+    bool already_returned = false;
+  };
+  [[nodiscard]] google::rpc::Status ReturnOne(const CallInfo& info, std::string_view pool,
+                                              const lease::GrantRef& ref, OneEnd& end);
+
   [[nodiscard]] google::rpc::Status Renew(const CallInfo& info, const v1::RenewRequest& request,
                                           v1::RenewResponse& reply);
   [[nodiscard]] google::rpc::Status GetGrant(const CallInfo& info,
@@ -65,12 +87,16 @@ class LeaseService {
                                                               v1::LeaseResponse& reply);
   [[nodiscard]] bool LeaseTheRest(const CallInfo& info, const LeaseWaiting::Wish& wish,
                                   std::vector<lease::GrantRef>& grants);
-  [[nodiscard]] google::rpc::Status Admit(const CallInfo& info, LeaseWaiting::Wish& wish) const;
+  [[nodiscard]] std::optional<google::rpc::Status> RefuseAll(const NamedPool& pool,
+                                                             lease::BootMs now) const;
+  [[nodiscard]] std::optional<google::rpc::Status> Admit(const CallInfo& info,
+                                                         LeaseWaiting::Wish& wish) const;
   void CountCall(const CallInfo& info, const NamedPool& pool) const;
   [[nodiscard]] std::optional<google::rpc::Status> LeaseNow(const CallInfo& info,
                                                             LeaseWaiting::Wish& wish,
-                                                            const std::string& holder,
-                                                            v1::LeaseResponse& reply);
+                                                            std::string_view holder,
+                                                            std::span<lease::GrantRef> room,
+                                                            uint32_t& granted);
 
   PoolSet& pools_;
   LeaseWaiting& waiting_;

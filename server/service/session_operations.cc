@@ -116,9 +116,7 @@ std::size_t SessionStream::ServeLease(uint64_t id, v1::LeaseRequest& request, le
   const std::optional<Status> error = service_.leases().Lease(info, request, reply);
   ticket_ = std::max(ticket_, ticket);
   if (!error) return wanted;
-  if (error->code() == 0) {
-    KeepBooks(request, reply, now);
-  }
+  if (error->code() == 0) KeepBooks(request, reply, now);
   Tell(answer, *error);
   return wanted;
 }
@@ -128,18 +126,15 @@ void SessionStream::KeepBooks(const v1::LeaseRequest& request, const v1::LeaseRe
   const NamedPool* const pool = service_.pools().Find(request.pool());
   if (pool == nullptr) return;  // gone since, and its grants with it
   Violations none;
-  Hold(*pool, reply, TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, none), now);
-  if (request.request_id().empty()) {
-    unnamed_.push_back({collected_->answers_size(), pool->spec.name});
-  }
+  Hold(*pool, reply, TtlMs(request.has_ttl() ? &request.ttl() : nullptr, *pool, none),
+       !request.request_id().empty(), now);
 }
 
 void SessionStream::Served(uint64_t id, bool named, uint64_t ttl_ms, const NamedPool& pool,
                            const lease::Waiter& waiter) {
   v1::SessionAnswer& answer = NewAnswer(id);
   FillLeaseResponse(pool, waiter.grants, ttl_ms, *answer.mutable_lease());
-  Hold(pool, answer.lease(), ttl_ms, waiter.served_at);
-  if (!named) unnamed_.push_back({collected_->answers_size(), pool.spec.name});
+  Hold(pool, answer.lease(), ttl_ms, named, waiter.served_at);
   ticket_ = std::max(ticket_, service_.leases().disk().TicketFor(pool));
   Tell(answer, {});
   Flush();
@@ -151,16 +146,21 @@ void SessionStream::Refused(uint64_t id, const Status& error) {
 }
 
 void SessionStream::Hold(const NamedPool& pool, const v1::LeaseResponse& reply, uint64_t ttl_ms,
-                         lease::BootMs now) {
-  const std::size_t before = session_->grants.size();
+                         bool named, lease::BootMs now) {
   // A repeated request has less time left than it asked for.
   const lease::BootMs deadline = now + ToMs(reply.ttl()) + 1;
   for (const v1::Grant& grant : reply.grants()) {
     const v1::GrantRef& ref = grant.ref();
-    session_->grants.Add(pool.spec.name, {ref.handle(), ref.fence(), ref.key()}, ttl_ms, deadline,
-                         now);
+    HoldOne(pool, {ref.handle(), ref.fence(), ref.key()}, ttl_ms, deadline, named, now);
   }
+}
+
+void SessionStream::HoldOne(const NamedPool& pool, const lease::GrantRef& ref, uint64_t ttl_ms,
+                            lease::BootMs deadline, bool named, lease::BootMs now) {
+  const std::size_t before = session_->grants.size();
+  session_->grants.Add(pool.spec.name, ref, ttl_ms, deadline, now);
   service_.directory().Count(before, session_->grants.size());
+  if (!named) unnamed_.push_back({pool.spec.name, ref});
 }
 
 std::size_t SessionStream::ServeReturn(uint64_t id, const v1::ReturnRequest& request,
@@ -337,15 +337,14 @@ void SessionStream::EndWalk() {
 }
 
 v1::SessionAnswer& SessionStream::NewAnswer(uint64_t id) {
-  auto& answer = collected_.NewPart<v1::SessionAnswer>();
+  auto& answer = answers_.New<v1::SessionAnswer>();
   answer.set_id(id);
   return answer;
 }
 
 void SessionStream::Tell(v1::SessionAnswer& answer, const Status& error) {
   if (error.code() != 0) *answer.mutable_error() = error;
-  collected_bytes_ += answer.ByteSizeLong();
-  collected_->mutable_answers()->UnsafeArenaAddAllocated(&answer);
+  AppendPart(v1::SessionResponse::kAnswersFieldNumber, answer, collected_);
 }
 
 }  // namespace objpool::server

@@ -26,6 +26,7 @@
 #include "server/service/lease_service.h"
 #include "server/service/pool_set.h"
 #include "server/service/session_runs.h"
+#include "server/service/session_wire.h"
 
 namespace objpool::server {
 
@@ -80,6 +81,10 @@ class SessionService {
   // Flushes the stream when a sync of the disk is done.
   void AwaitDisk(SessionStream& stream);
   void Forget(SessionStream& stream);
+  // Room for the operations of one message.
+  [[nodiscard]] std::vector<PlainOperation>& plain_operations(uint32_t worker) {
+    return desks_[worker].plain_operations;
+  }
 
  private:
   struct Mail {
@@ -98,6 +103,7 @@ class SessionService {
     std::deque<SessionStream*> busy;
     std::vector<SessionStream*> corked;
     std::vector<SessionStream*> awaits_disk;
+    std::vector<PlainOperation> plain_operations;
     // Written by the worker, read by anybody.
     std::atomic<uint64_t> open{0}, lingering{0};
     base::Counter resumed, lapsed, given_back;

@@ -1,6 +1,5 @@
 #include "server/service/session_stream.h"
 
-#include <array>
 #include <span>
 
 #include "server/service/errors.h"
@@ -18,6 +17,8 @@ constexpr uint64_t kMaxLingerMs = 300'000;
 constexpr rpc::BootNs kOpeningNs = 10'000'000'000;
 // What one turn does for one stream, in grants.
 constexpr std::size_t kWorkPerTurn = 1024;
+// Room for answers that an idle stream keeps: those to a message of plain operations.
+constexpr std::size_t kKeptCollectedBytes = std::size_t{8} * 1024;
 
 }  // namespace
 
@@ -63,6 +64,10 @@ std::optional<Status> SessionStream::CheckMessage() const {
 void SessionStream::OnMessage(std::string_view message) {
   if (state_ == State::kOver) return;
   next_ = 0;
+  if (state_ == State::kOpen && ServePlain(message)) {
+    HasRoom() ? service_.Cork(*this) : Flush();
+    return;
+  }
   if (!request_->ParseFromArray(message.data(), static_cast<int>(message.size()))) {
     request_.Reset();
     Fail(Malformed(v1::SessionRequest::descriptor()->full_name()));
@@ -115,12 +120,12 @@ void SessionStream::Joined(ServedSession& session) {
 
 void SessionStream::Opened(bool resumed) {
   state_ = State::kOpen;
-  v1::SessionOpened& opened = *collected_->mutable_opened();
+  v1::SessionOpened opened;
   opened.set_token(TokenText(session_->token));
   SetDuration(session_->linger_ms, *opened.mutable_linger());
   opened.set_resumed(resumed);
   opened.set_grants(static_cast<uint32_t>(session_->grants.size()));
-  collected_bytes_ += opened.ByteSizeLong();
+  AppendPart(v1::SessionResponse::kOpenedFieldNumber, opened, collected_);
   Work(Now());
   Flush();
 }
@@ -175,7 +180,9 @@ void SessionStream::OnTick() {
     Close({rpc::Code::kDeadlineExceeded, "the first message did not arrive in time", {}}, true);
   } else if (state_ == State::kOpen && service_.leases().shutting_down() && !told_drain_) {
     told_drain_ = true;
-    collected_->add_notices()->set_kind(v1::SESSION_NOTICE_KIND_DRAIN);
+    v1::SessionNotice notice;
+    notice.set_kind(v1::SESSION_NOTICE_KIND_DRAIN);
+    AppendPart(v1::SessionResponse::kNoticesFieldNumber, notice, collected_);
     Flush();
   }
 }
@@ -187,7 +194,7 @@ void SessionStream::OnShutdown() {
 }
 
 void SessionStream::Notice(const GrantNews& news) {
-  v1::SessionNotice& notice = *collected_->add_notices();
+  v1::SessionNotice notice;
   notice.set_kind(news.kind);
   notice.set_pool(news.pool);
   notice.mutable_grant()->set_handle(news.ref.handle);
@@ -197,7 +204,7 @@ void SessionStream::Notice(const GrantNews& news) {
   } else {
     *notice.mutable_reason() = news.reason;
   }
-  collected_bytes_ += notice.ByteSizeLong();
+  AppendPart(v1::SessionResponse::kNoticesFieldNumber, notice, collected_);
 }
 
 void SessionStream::Flush() {
@@ -220,21 +227,20 @@ bool SessionStream::OnDisk() {
   }
   // Nobody hears what the disk may not have.
   ticket_ = 0;
-  collected_.Reset();
+  collected_.clear();
   unnamed_.clear();
   Fail(DiskFailed(disk.why()));
   return false;
 }
 
 void SessionStream::SendCollected() {
-  if (!collected_->has_opened() && collected_->answers().empty() && collected_->notices().empty()) {
-    return;
-  }
+  if (collected_.empty()) return;
   // Two messages at the most are under way: there is room for them.
-  (void)call_.Send(collected_->SerializeAsString());
+  (void)call_.Send(collected_);
   unnamed_.clear();
-  collected_.Reset();
-  collected_bytes_ = 0;
+  answers_.Reset();
+  collected_.clear();
+  if (collected_.capacity() > kKeptCollectedBytes) collected_.shrink_to_fit();
 }
 
 // The client hears of the end, and of all before it.
@@ -255,21 +261,16 @@ void SessionStream::Detach(lease::BootMs now, bool linger) {
 
 // Grants that nobody has heard of, and whom no repeated request would find.
 void SessionStream::ReturnUnsent(lease::BootMs now) {
+  constexpr lease::Disposition kAs = lease::Disposition::kAbandoned;
   for (const Unnamed& lost : std::exchange(unnamed_, {})) {
-    NamedPool* const pool = service_.pools().Find(lost.pool);
-    std::vector<lease::GrantRef> refs;
     const std::size_t before = session_->grants.size();
-    for (const v1::Grant& grant : collected_->answers(lost.answer).lease().grants()) {
-      refs.push_back({grant.ref().handle(), grant.ref().fence(), grant.ref().key()});
-      (void)session_->grants.Remove(lost.pool, grant.ref().handle(), grant.ref().fence());
-    }
+    (void)session_->grants.Remove(lost.pool, lost.ref.handle, lost.ref.fence);
     service_.directory().Count(before, session_->grants.size());
-    std::vector<lease::Verdict> verdicts(refs.size());
-    std::array<lease::Disposition, lease::kMaxBatch> as;
-    as.fill(lease::Disposition::kAbandoned);
-    if (pool != nullptr) {
-      pool->leases->Return(worker_, refs, now, verdicts, std::span(as).first(refs.size()));
-    }
+    NamedPool* const pool = service_.pools().Find(lost.pool);
+    lease::Verdict verdict;
+    if (pool == nullptr) continue;
+    pool->leases->Return(worker_, std::span(&lost.ref, 1), now, std::span(&verdict, 1),
+                         std::span(&kAs, 1));
   }
 }
 

@@ -23,6 +23,7 @@
 #include "server/rpc/call.h"
 #include "server/service/arena_message.h"
 #include "server/service/session_service.h"
+#include "server/service/session_wire.h"
 
 namespace objpool::server {
 
@@ -90,14 +91,14 @@ class SessionStream final : public rpc::StreamHandler {
     uint32_t done = 0;               // renewed or returned
     v1::SessionAnswer answer;
   };
-  // A collected answer to a Lease that cannot be repeated.
+  // What a collected answer to a Lease gives that cannot be repeated.
   struct Unnamed {
-    int answer;
     std::string pool;
+    lease::GrantRef ref;
   };
 
   [[nodiscard]] lease::BootMs Now() const;
-  [[nodiscard]] bool HasRoom() const { return collected_bytes_ < kMaxCollectedBytes; }
+  [[nodiscard]] bool HasRoom() const { return collected_.size() < kMaxCollectedBytes; }
   [[nodiscard]] bool HasWork() const { return walk_ || next_ < request_->operations_size(); }
   [[nodiscard]] SessionStep Step(lease::BootMs now);
   [[nodiscard]] std::optional<google::rpc::Status> CheckMessage() const;
@@ -110,6 +111,12 @@ class SessionStream final : public rpc::StreamHandler {
   void SendCollected();
   [[nodiscard]] bool OnDisk();
   void ReturnUnsent(lease::BootMs now);
+
+  // session_plain.cc. Serves a message without making one; false where it has to be made.
+  [[nodiscard]] bool ServePlain(std::string_view message);
+  void LeaseOne(const PlainOperation& operation, lease::BootMs now);
+  void ReturnOne(const PlainOperation& operation, lease::BootMs now);
+  void TellGrant(uint64_t id, const LeaseService::OneGrant& grant);
 
   // session_operations.cc. Each says what it cost, in grants.
   [[nodiscard]] std::size_t Serve(v1::SessionOperation& operation, lease::BootMs now);
@@ -129,10 +136,13 @@ class SessionStream final : public rpc::StreamHandler {
   void EndWalk();
   void KeepBooks(const v1::LeaseRequest& request, const v1::LeaseResponse& reply,
                  lease::BootMs now);
-  void Hold(const NamedPool& pool, const v1::LeaseResponse& reply, uint64_t ttl_ms,
+  // What was leased is the session's from now on. A Lease that named `request_id` is `named`.
+  void Hold(const NamedPool& pool, const v1::LeaseResponse& reply, uint64_t ttl_ms, bool named,
             lease::BootMs now);
+  void HoldOne(const NamedPool& pool, const lease::GrantRef& ref, uint64_t ttl_ms,
+               lease::BootMs deadline, bool named, lease::BootMs now);
   [[nodiscard]] bool RoomFor(std::size_t grants) const;
-  // An answer that goes with what is collected, once it is told.
+  // An answer, to be told before what is collected is sent.
   [[nodiscard]] v1::SessionAnswer& NewAnswer(uint64_t id);
   // Adds it to what is collected: the error in the place of the reply where there is one.
   void Tell(v1::SessionAnswer& answer, const google::rpc::Status& error);
@@ -156,9 +166,9 @@ class SessionStream final : public rpc::StreamHandler {
   ArenaMessage<v1::SessionRequest> request_;
   int next_ = 0;
   std::optional<Walk> walk_;
-  // What goes out next.
-  ArenaMessage<v1::SessionResponse> collected_;
-  std::size_t collected_bytes_ = 0;
+  // What goes out next: a SessionResponse, as its bytes; and the answers it was made of.
+  std::string collected_;
+  MessageArena answers_;
   std::vector<Unnamed> unnamed_;
 };
 

@@ -22,6 +22,7 @@
 #include "server/rpc/h2_text.h"
 #include "server/rpc/peer.h"
 #include "server/service/session_token.h"
+#include "server/service/session_wire.h"
 #include "server/state_text.h"
 #include "tests/fuzz/input.h"
 
@@ -177,10 +178,39 @@ void ReadResponse(Input input) {
   (void)load::SaysAlreadyReturned(response);
 }
 
+bool IsSame(const server::PlainOperation& plain, const v1::SessionOperation& read) {
+  if (plain.id != read.id()) return false;
+  if (!plain.is_lease) {
+    const v1::GrantRef& ref = read.give_back().items(0).grant();
+    return read.give_back().items_size() == 1 && plain.pool == read.give_back().pool() &&
+           plain.ref.handle == ref.handle() && plain.ref.fence == ref.fence() &&
+           plain.ref.key == ref.key();
+  }
+  const v1::LeaseRequest& lease = read.lease();
+  return plain.pool == lease.pool() && plain.holder == lease.holder() && lease.count() <= 1 &&
+         plain.ttl.has_value() == lease.has_ttl() &&
+         (!plain.ttl ||
+          (plain.ttl->seconds == lease.ttl().seconds() && plain.ttl->nanos == lease.ttl().nanos()));
+}
+
+// What a session reads without protobuf, protobuf reads likewise.
+void ReadOperations(Input input) {
+  const std::string_view bytes = input.Rest();
+  std::vector<server::PlainOperation> plain;
+  if (!server::ReadPlainOperations(bytes, plain)) return;
+  v1::SessionRequest request;
+  OBJPOOL_CHECK(request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())), "it is read");
+  OBJPOOL_CHECK(static_cast<std::size_t>(request.operations_size()) == plain.size(),
+                "all of it is read");
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    OBJPOOL_CHECK(IsSame(plain[i], request.operations(static_cast<int>(i))), "it means the same");
+  }
+}
+
 constexpr std::array kParsers = {&ReadRef,      &ReadRefWithoutKey, &ReadSelector, &ReadToken,
                                  &ReadDuration, &ReadEndpoint,      &ReadUtf8,     &WriteText,
                                  &ReadHead,     &ReadPeer,          &ReadAccept,   &ReadFrames,
-                                 &ReadResponse};
+                                 &ReadResponse, &ReadOperations};
 
 }  // namespace
 }  // namespace objpool::fuzz
