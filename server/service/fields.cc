@@ -123,11 +123,23 @@ void SetDuration(uint64_t ms, google::protobuf::Duration& duration) {
 }
 
 void SetTimeFromNow(uint64_t ms, google::protobuf::Timestamp& time) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto then = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() +
-                    (static_cast<int64_t>(ms) * 1'000'000);
+  const int64_t then = TimesFromNow(ms).expire_ns;
   time.set_seconds(then / 1'000'000'000);
   time.set_nanos(static_cast<int32_t>(then % 1'000'000'000));
+}
+
+GrantTimes TimesFromNow(uint64_t ttl_ms) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {.ttl_ms = ttl_ms,
+          .expire_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() +
+                       (static_cast<int64_t>(ttl_ms) * 1'000'000)};
+}
+
+std::optional<int64_t> FirstPlainId(const NamedPool& pool) {
+  const auto* const ids = std::get_if<IdsSpec>(&pool.spec.kind);
+  const lease::HandleClasses& classes = pool.leases->classes();
+  if (ids == nullptr || classes.count() != 1 || !classes.LabelsOf(0).empty()) return std::nullopt;
+  return ids->first;
 }
 
 void SetValue(const NamedPool& pool, uint32_t handle, v1::Grant& grant) {

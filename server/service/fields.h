@@ -5,11 +5,13 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "objpool/v1/grant.pb.h"
 #include "server/config/config.h"
 #include "server/service/errors.h"
+#include "server/service/plain_wire.h"
 #include "server/service/pool_set.h"
 
 namespace objpool::server {
@@ -55,6 +57,11 @@ void SetDuration(uint64_t ms, google::protobuf::Duration& duration);
 // The wall clock's now, and so many milliseconds.
 void SetTimeFromNow(uint64_t ms, google::protobuf::Timestamp& time);
 
+// When grants end that are given now.
+[[nodiscard]] GrantTimes TimesFromNow(uint64_t ttl_ms);
+
+// The ID of a pool's first handle, where grants say nothing but IDs: no labels, no buffers.
+[[nodiscard]] std::optional<int64_t> FirstPlainId(const NamedPool& pool);
 // What the handle stands for, and what it is like.
 void SetValue(const NamedPool& pool, uint32_t handle, v1::Grant& grant);
 // Its labels, into a message that has some.

@@ -84,17 +84,21 @@ uint32_t ReadNear(const v1::LeaseRequest& request, const NamedPool& pool) {
   return known && nodes.size() > 1 ? request.near_numa_node() : lease::kAnyNode;
 }
 
-// As many as there are of the handles that are wanted, at most.
-void ReadCounts(const v1::LeaseRequest& request, const NamedPool& pool, lease::Waiter& waiter,
-                Violations& bad) {
-  const uint32_t count = request.count() == 0 ? 1 : request.count();
-  const uint32_t min_count = request.min_count() == 0 ? count : request.min_count();
+void CheckCount(uint32_t count, const NamedPool& pool, Violations& bad) {
   if (count > kMaxBatch) {
     bad.Add("count", OutOfRange(1, kMaxBatch, count));
   } else if (count > pool.capacity()) {
     bad.Add("count", "must be at most the pool's capacity " + std::to_string(pool.capacity()) +
                          ", got " + std::to_string(count));
   }
+}
+
+// As many as there are of the handles that are wanted, at most.
+void ReadCounts(const v1::LeaseRequest& request, const NamedPool& pool, lease::Waiter& waiter,
+                Violations& bad) {
+  const uint32_t count = request.count() == 0 ? 1 : request.count();
+  const uint32_t min_count = request.min_count() == 0 ? count : request.min_count();
+  CheckCount(count, pool, bad);
   if (min_count > count) bad.Add("min_count", OutOfRange(1, count, min_count));
   const uint32_t matching = pool.leases->classes().CapacityOf(waiter.classes);
   if (matching == 0) {
@@ -154,6 +158,21 @@ void ReadLease(const v1::LeaseRequest& request, LeaseWaiting::Wish& wish, Violat
     bad.Add("request_id", "must be at most " + std::to_string(kMaxRequestIdBytes) + " bytes, got " +
                               std::to_string(request.request_id().size()));
   }
+}
+
+void ReadPlain(const PlainLease& request, LeaseWaiting::Wish& wish, Violations& bad) {
+  std::optional<google::protobuf::Duration> ttl;
+  if (request.ttl) {
+    ttl.emplace();
+    ttl->set_seconds(request.ttl->seconds);
+    ttl->set_nanos(request.ttl->nanos);
+  }
+  lease::Waiter& waiter = wish.waiter;
+  waiter.classes = wish.pool.leases->classes().all();
+  waiter.count = waiter.min_count = request.count;
+  CheckCount(request.count, wish.pool, bad);
+  waiter.ttl_ms = TtlMs(ttl ? &*ttl : nullptr, wish.pool, bad);
+  CheckHolder(request.holder, bad);
 }
 
 std::string ContentOf(const LeaseWaiting::Wish& wish, const std::string& holder) {

@@ -10,6 +10,7 @@
 #include "server/service/fields.h"
 #include "server/service/identity.h"
 #include "server/service/lease_request.h"
+#include "server/service/plain_calls.h"
 
 namespace objpool::server {
 namespace {
@@ -124,19 +125,21 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   return answer;
 }
 
-Status LeaseService::LeaseOne(const CallInfo& info, const OneWish& wish, OneGrant& grant) {
-  grant.pool = pools_.Find(wish.pool);
-  if (grant.pool == nullptr) return NoPool("pool", wish.pool);
-  NamedPool& pool = *grant.pool;
+Status LeaseService::LeasePlain(const CallInfo& info, const PlainLease& request,
+                                BatchRoom<GrantRef>& room, PlainGrants& grants) {
+  grants.pool = pools_.Find(request.pool);
+  if (grants.pool == nullptr) return NoPool("pool", request.pool);
+  NamedPool& pool = *grants.pool;
   Violations bad;
-  LeaseWaiting::Wish one{.pool = pool, .waiter = {}, .max_wait_ms = 0, .request = {}};
-  one.waiter.classes = pool.leases->classes().all();
-  one.waiter.ttl_ms = grant.ttl_ms = TtlMs(wish.ttl, pool, bad);
-  CheckHolder(wish.holder, bad);
+  LeaseWaiting::Wish wish{.pool = pool, .waiter = {}, .max_wait_ms = 0, .request = {}};
+  ReadPlain(request, wish, bad);
   if (!bad.empty()) return bad.ToError();
-  if (auto refusal = RefuseAll(pool, info.now)) return *refusal;
+  if (auto refusal = RefuseAll(pool, info.now)) return *std::move(refusal);
+  const auto refs = room.First(request.count);
   uint32_t granted = 0;
-  return *LeaseNow(info, one, wish.holder, std::span(&grant.ref, 1), granted);
+  grants.refs = refs;
+  grants.ttl_ms = wish.waiter.ttl_ms;
+  return *LeaseNow(info, wish, request.holder, refs, granted);
 }
 
 // Why nobody gets anything of the pool just now.
@@ -304,8 +307,14 @@ Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& reque
   BatchRoom<Verdict> verdicts;
   const auto out = verdicts.First(refs.size());
   pool->leases->Return(info.worker, refs, info.now, out, as);
+  return AnswerReturn(*pool, refs, out, info.now, reply);
+}
+
+Status LeaseService::AnswerReturn(const NamedPool& pool, std::span<const GrantRef> refs,
+                                  std::span<const Verdict> verdicts, lease::BootMs now,
+                                  v1::ReturnResponse& reply) {
   return Answer(
-      *pool, refs, out, info.now,
+      pool, refs, verdicts, now,
       [](std::size_t i) { return "items[" + std::to_string(i) + "].grant.handle"; },
       [](const Verdict& verdict, v1::ReturnResult& result) {
         result.set_already_returned(verdict.outcome == lease::Outcome::kAlreadyReturned);
@@ -313,20 +322,15 @@ Status LeaseService::Return(const CallInfo& info, const v1::ReturnRequest& reque
       reply);
 }
 
-Status LeaseService::ReturnOne(const CallInfo& info, std::string_view pool, const GrantRef& ref,
-                               OneEnd& end) {
-  end.pool = pools_.Find(pool);
-  if (end.pool == nullptr) return NoPool("pool", pool);
-  CountCall(info, *end.pool);
-  Verdict verdict;
-  end.pool->leases->Return(info.worker, std::span(&ref, 1), info.now, std::span(&verdict, 1), {});
-  end.already_returned = verdict.outcome == lease::Outcome::kAlreadyReturned;
-  if (verdict.outcome == lease::Outcome::kOk) return {};
-  return FromVerdict(verdict, {.pool = end.pool->spec.name,
-                               .field = "items[0].grant.handle",
-                               .handle = ref.handle,
-                               .capacity = end.pool->capacity(),
-                               .now = info.now});
+Status LeaseService::ReturnPlain(const CallInfo& info, const PlainReturn& request,
+                                 BatchRoom<Verdict>& room, PlainEnds& ends) {
+  ends.pool = pools_.Find(request.pool);
+  if (ends.pool == nullptr) return NoPool("pool", request.pool);
+  CountCall(info, *ends.pool);
+  const auto verdicts = room.First(request.refs.size());
+  ends.pool->leases->Return(info.worker, request.refs, info.now, verdicts, {});
+  ends.verdicts = verdicts;
+  return {};
 }
 
 Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request,
@@ -355,14 +359,20 @@ Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request
 }
 
 void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
-  methods.Add(kService, "Lease",
-              TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
-                  Door{gate, Method::kLease}, pools_.clock(), workers,
-                  std::bind_front(&LeaseService::Lease, this), &disk_));
-  methods.Add(kService, "Return",
-              TypedHandler<v1::ReturnRequest, v1::ReturnResponse>(
-                  Door{gate, Method::kReturn}, pools_.clock(), workers,
-                  std::bind_front(&LeaseService::Return, this)));
+  // The two that are made most, without messages where they are plain.
+  auto plain = std::make_shared<PlainCalls>(*this, pools_.clock(), workers, gate);
+  auto lease = TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
+      Door{gate, Method::kLease}, pools_.clock(), workers,
+      std::bind_front(&LeaseService::Lease, this), &disk_);
+  methods.Add(kService, "Lease", [plain, lease = std::move(lease)](rpc::UnaryCall& call) {
+    if (!plain->Lease(call)) lease(call);
+  });
+  auto give_back = TypedHandler<v1::ReturnRequest, v1::ReturnResponse>(
+      Door{gate, Method::kReturn}, pools_.clock(), workers,
+      std::bind_front(&LeaseService::Return, this));
+  methods.Add(kService, "Return", [plain, give_back = std::move(give_back)](rpc::UnaryCall& call) {
+    if (!plain->Return(call)) give_back(call);
+  });
   methods.Add(kService, "Renew",
               TypedHandler<v1::RenewRequest, v1::RenewResponse>(
                   Door{gate, Method::kRenew}, pools_.clock(), workers,

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "objpool/v1/lease_service.pb.h"
+#include "server/lease/batch_room.h"
 #include "server/rpc/method_table.h"
 #include "server/service/lease_waiting.h"
+#include "server/service/plain_wire.h"
 #include "server/service/pool_set.h"
 #include "server/service/typed_handler.h"
 
@@ -48,26 +50,28 @@ class LeaseService {
   [[nodiscard]] google::rpc::Status Return(const CallInfo& info, const v1::ReturnRequest& request,
                                            v1::ReturnResponse& reply);
 
-  // The same for one handle and without messages: a Lease that wants nothing more than this, and
-  // that is answered at once; a Return of a clean one.
-  struct OneWish {
-    std::string_view pool;
-    std::string_view holder;
-    const google::protobuf::Duration* ttl;  // null: the pool's default
-  };
-  struct OneGrant {
+  // The same without messages, of what is plain. With an OK they have given all, or looked at all.
+  struct PlainGrants {
     NamedPool* pool = nullptr;
-    lease::GrantRef ref;
+    std::span<const lease::GrantRef> refs;
     uint64_t ttl_ms = 0;
   };
-  [[nodiscard]] google::rpc::Status LeaseOne(const CallInfo& info, const OneWish& wish,
-                                             OneGrant& grant);
-  struct OneEnd {
+  [[nodiscard]] google::rpc::Status LeasePlain(const CallInfo& info, const PlainLease& request,
+                                               lease::BatchRoom<lease::GrantRef>& room,
+                                               PlainGrants& grants);
+  struct PlainEnds {
     NamedPool* pool = nullptr;
-    bool already_returned = false;
+    std::span<const lease::Verdict> verdicts;
   };
-  [[nodiscard]] google::rpc::Status ReturnOne(const CallInfo& info, std::string_view pool,
-                                              const lease::GrantRef& ref, OneEnd& end);
+  [[nodiscard]] google::rpc::Status ReturnPlain(const CallInfo& info, const PlainReturn& request,
+                                                lease::BatchRoom<lease::Verdict>& room,
+                                                PlainEnds& ends);
+  // What Return answers to that.
+  [[nodiscard]] static google::rpc::Status AnswerReturn(const NamedPool& pool,
+                                                        std::span<const lease::GrantRef> refs,
+                                                        std::span<const lease::Verdict> verdicts,
+                                                        lease::BootMs now,
+                                                        v1::ReturnResponse& reply);
 
   [[nodiscard]] google::rpc::Status Renew(const CallInfo& info, const v1::RenewRequest& request,
                                           v1::RenewResponse& reply);

@@ -1,9 +1,6 @@
 // The operations of a session that need no message to be made of them.
-#include <google/protobuf/duration.pb.h>
-
-#include <chrono>
-#include <variant>
-
+#include "server/lease/batch_room.h"
+#include "server/service/errors.h"
 #include "server/service/fields.h"
 #include "server/service/session_stream.h"
 
@@ -20,7 +17,7 @@ bool SessionStream::ServePlain(std::string_view message) {
   serving_ = true;
   while (HasRoom() && done < operations.size()) {
     const PlainOperation& operation = operations[done++];
-    operation.is_lease ? LeaseOne(operation, now) : ReturnOne(operation, now);
+    operation.is_lease ? LeasePlain(operation, now) : ReturnPlain(operation, now);
   }
   serving_ = false;
   if (done == operations.size()) return true;
@@ -30,66 +27,55 @@ bool SessionStream::ServePlain(std::string_view message) {
   return true;
 }
 
-void SessionStream::LeaseOne(const PlainOperation& operation, lease::BootMs now) {
+void SessionStream::LeasePlain(const PlainOperation& operation, lease::BootMs now) {
   uint64_t ticket = 0;
   CallInfo info{.worker = worker_, .now = now, .ticket = &ticket, .peer = peer_};
+  PlainLease request = operation.lease;
+  if (request.holder.empty()) request.holder = session_->holder;
   if (const auto refusal =
-          service_.gate().Enter(info, {.method = Method::kLease, .pool = operation.pool})) {
+          service_.gate().Enter(info, {.method = Method::kLease, .pool = request.pool})) {
     return Refuse(operation.id, *refusal);
   }
   if (!RoomFor(1)) return Refuse(operation.id, TooManySessionGrants());
-  std::optional<google::protobuf::Duration> ttl;
-  if (operation.ttl) {
-    ttl.emplace();
-    ttl->set_seconds(operation.ttl->seconds);
-    ttl->set_nanos(operation.ttl->nanos);
-  }
-  LeaseService::OneGrant grant;
-  const Status error = service_.leases().LeaseOne(
-      info,
-      {.pool = operation.pool,
-       .holder = operation.holder.empty() ? session_->holder : operation.holder,
-       .ttl = ttl ? &*ttl : nullptr},
-      grant);
+  lease::BatchRoom<lease::GrantRef> room;
+  LeaseService::PlainGrants grants;
+  const Status error = service_.leases().LeasePlain(info, request, room, grants);
   ticket_ = std::max(ticket_, ticket);
   if (error.code() != 0) return Refuse(operation.id, error);
-  HoldOne(*grant.pool, grant.ref, grant.ttl_ms, now + grant.ttl_ms + 1, false, now);
-  TellGrant(operation.id, grant);
-}
-
-void SessionStream::TellGrant(uint64_t id, const LeaseService::OneGrant& grant) {
-  const NamedPool& pool = *grant.pool;
-  const auto* const ids = std::get_if<IdsSpec>(&pool.spec.kind);
-  const lease::HandleClasses& classes = pool.leases->classes();
-  if (ids == nullptr || classes.count() != 1 || !classes.LabelsOf(0).empty()) {
-    v1::SessionAnswer& answer = NewAnswer(id);
-    FillLeaseResponse(pool, std::span(&grant.ref, 1), grant.ttl_ms, *answer.mutable_lease());
-    return Tell(answer, {});
+  const lease::GrantRef& ref = grants.refs.front();
+  HoldOne(*grants.pool, ref, grants.ttl_ms, now + grants.ttl_ms + 1, false, now);
+  if (const auto first_id = FirstPlainId(*grants.pool)) {
+    AppendLeaseAnswer(operation.id, ref, *first_id, TimesFromNow(grants.ttl_ms), collected_);
+    return;
   }
-  const auto wall_clock = std::chrono::system_clock::now().time_since_epoch();
-  const auto now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(wall_clock).count();
-  AppendLeaseAnswer(id,
-                    {.ref = grant.ref,
-                     .value = ids->first + static_cast<int64_t>(grant.ref.handle),
-                     .ttl_ms = grant.ttl_ms,
-                     .expire_ns = now_ns + (static_cast<int64_t>(grant.ttl_ms) * 1'000'000)},
-                    collected_);
+  v1::SessionAnswer& answer = NewAnswer(operation.id);
+  FillLeaseResponse(*grants.pool, grants.refs, grants.ttl_ms, *answer.mutable_lease());
+  Tell(answer, {});
 }
 
-void SessionStream::ReturnOne(const PlainOperation& operation, lease::BootMs now) {
+void SessionStream::ReturnPlain(const PlainOperation& operation, lease::BootMs now) {
   CallInfo info{.worker = worker_, .now = now, .peer = peer_};
+  const lease::GrantRef& ref = operation.ref;
+  const PlainReturn request{.pool = operation.pool, .refs = std::span(&ref, 1)};
   if (const auto refusal =
-          service_.gate().Enter(info, {.method = Method::kReturn, .pool = operation.pool})) {
+          service_.gate().Enter(info, {.method = Method::kReturn, .pool = request.pool})) {
     return Refuse(operation.id, *refusal);
   }
-  LeaseService::OneEnd end;
-  const lease::GrantRef& ref = operation.ref;
-  const Status error = service_.leases().ReturnOne(info, operation.pool, ref, end);
+  lease::BatchRoom<lease::Verdict> room;
+  LeaseService::PlainEnds ends;
+  Status error = service_.leases().ReturnPlain(info, request, room, ends);
   if (error.code() != 0) return Refuse(operation.id, error);
+  bool already_returned = false;
+  if (ends.verdicts.front().outcome != lease::Outcome::kOk) {
+    v1::ReturnResponse reply;
+    error = LeaseService::AnswerReturn(*ends.pool, request.refs, ends.verdicts, now, reply);
+    if (error.code() != 0) return Refuse(operation.id, error);
+    already_returned = reply.results(0).already_returned();
+  }
   const std::size_t before = session_->grants.size();
-  (void)session_->grants.Remove(end.pool->spec.name, ref.handle, ref.fence);
+  (void)session_->grants.Remove(ends.pool->spec.name, ref.handle, ref.fence);
   service_.directory().Count(before, session_->grants.size());
-  AppendReturnAnswer(operation.id, end.already_returned, collected_);
+  AppendReturnAnswer(operation.id, already_returned, collected_);
 }
 
 }  // namespace objpool::server

@@ -24,9 +24,9 @@
 #include "server/lease/session_table.h"
 #include "server/rpc/method_table.h"
 #include "server/service/lease_service.h"
+#include "server/service/plain_wire.h"
 #include "server/service/pool_set.h"
 #include "server/service/session_runs.h"
-#include "server/service/session_wire.h"
 
 namespace objpool::server {
 

@@ -22,8 +22,8 @@
 #include "server/lease/lease_word.h"
 #include "server/rpc/call.h"
 #include "server/service/arena_message.h"
+#include "server/service/plain_wire.h"
 #include "server/service/session_service.h"
-#include "server/service/session_wire.h"
 
 namespace objpool::server {
 
@@ -114,9 +114,8 @@ class SessionStream final : public rpc::StreamHandler {
 
   // session_plain.cc. Serves a message without making one; false where it has to be made.
   [[nodiscard]] bool ServePlain(std::string_view message);
-  void LeaseOne(const PlainOperation& operation, lease::BootMs now);
-  void ReturnOne(const PlainOperation& operation, lease::BootMs now);
-  void TellGrant(uint64_t id, const LeaseService::OneGrant& grant);
+  void LeasePlain(const PlainOperation& operation, lease::BootMs now);
+  void ReturnPlain(const PlainOperation& operation, lease::BootMs now);
 
   // session_operations.cc. Each says what it cost, in grants.
   [[nodiscard]] std::size_t Serve(v1::SessionOperation& operation, lease::BootMs now);

@@ -1,6 +1,8 @@
 // Small parsers of text and bytes: what they accept reads the same when it is written again, what
 // they refuse they say why, and two that should agree do.
+#include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +23,8 @@
 #include "server/rpc/h2_request_head.h"
 #include "server/rpc/h2_text.h"
 #include "server/rpc/peer.h"
+#include "server/service/plain_wire.h"
 #include "server/service/session_token.h"
-#include "server/service/session_wire.h"
 #include "server/state_text.h"
 #include "tests/fuzz/input.h"
 
@@ -178,39 +180,71 @@ void ReadResponse(Input input) {
   (void)load::SaysAlreadyReturned(response);
 }
 
-bool IsSame(const server::PlainOperation& plain, const v1::SessionOperation& read) {
-  if (plain.id != read.id()) return false;
-  if (!plain.is_lease) {
-    const v1::GrantRef& ref = read.give_back().items(0).grant();
-    return read.give_back().items_size() == 1 && plain.pool == read.give_back().pool() &&
-           plain.ref.handle == ref.handle() && plain.ref.fence == ref.fence() &&
-           plain.ref.key == ref.key();
-  }
-  const v1::LeaseRequest& lease = read.lease();
-  return plain.pool == lease.pool() && plain.holder == lease.holder() && lease.count() <= 1 &&
-         plain.ttl.has_value() == lease.has_ttl() &&
+bool IsSame(const server::PlainLease& plain, const v1::LeaseRequest& read) {
+  return plain.pool == read.pool() && plain.holder == read.holder() &&
+         plain.count == std::max(read.count(), 1u) &&
+         (read.min_count() == 0 || read.min_count() == plain.count) &&
+         plain.ttl.has_value() == read.has_ttl() &&
          (!plain.ttl ||
-          (plain.ttl->seconds == lease.ttl().seconds() && plain.ttl->nanos == lease.ttl().nanos()));
+          (plain.ttl->seconds == read.ttl().seconds() && plain.ttl->nanos == read.ttl().nanos()));
 }
 
-// What a session reads without protobuf, protobuf reads likewise.
-void ReadOperations(Input input) {
+bool IsSame(const server::PlainReturn& plain, const v1::ReturnRequest& read) {
+  if (plain.pool != read.pool() || static_cast<int>(plain.refs.size()) != read.items_size()) {
+    return false;
+  }
+  for (int i = 0; i < read.items_size(); ++i) {
+    const lease::GrantRef& ref = plain.refs[static_cast<std::size_t>(i)];
+    const v1::GrantRef& other = read.items(i).grant();
+    if (ref.handle != other.handle() || ref.fence != other.fence() || ref.key != other.key() ||
+        read.items(i).disposition() > v1::DISPOSITION_CLEAN) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool IsSame(const server::PlainOperation& plain, const v1::SessionOperation& read) {
+  if (plain.id != read.id()) return false;
+  return plain.is_lease
+             ? plain.lease.count == 1 && IsSame(plain.lease, read.lease())
+             : IsSame(server::PlainReturn{plain.pool, std::span(&plain.ref, 1)}, read.give_back());
+}
+
+template <typename Message>
+Message Parse(std::string_view bytes) {
+  Message message;
+  OBJPOOL_CHECK(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())), "it is read");
+  return message;
+}
+
+// What the server reads without protobuf, protobuf reads likewise.
+void ReadPlain(Input input) {
   const std::string_view bytes = input.Rest();
-  std::vector<server::PlainOperation> plain;
-  if (!server::ReadPlainOperations(bytes, plain)) return;
-  v1::SessionRequest request;
-  OBJPOOL_CHECK(request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())), "it is read");
-  OBJPOOL_CHECK(static_cast<std::size_t>(request.operations_size()) == plain.size(),
+  server::PlainLease lease;
+  if (server::ReadPlainLease(bytes, lease)) {
+    OBJPOOL_CHECK(IsSame(lease, Parse<v1::LeaseRequest>(bytes)), "a Lease means the same");
+  }
+  lease::BatchRoom<lease::GrantRef> room;
+  server::PlainReturn give_back;
+  if (server::ReadPlainReturn(bytes, room, give_back)) {
+    OBJPOOL_CHECK(IsSame(give_back, Parse<v1::ReturnRequest>(bytes)), "a Return means the same");
+  }
+  std::vector<server::PlainOperation> operations;
+  if (!server::ReadPlainOperations(bytes, operations)) return;
+  const auto request = Parse<v1::SessionRequest>(bytes);
+  OBJPOOL_CHECK(static_cast<std::size_t>(request.operations_size()) == operations.size(),
                 "all of it is read");
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    OBJPOOL_CHECK(IsSame(plain[i], request.operations(static_cast<int>(i))), "it means the same");
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    OBJPOOL_CHECK(IsSame(operations[i], request.operations(static_cast<int>(i))),
+                  "an operation means the same");
   }
 }
 
 constexpr std::array kParsers = {&ReadRef,      &ReadRefWithoutKey, &ReadSelector, &ReadToken,
                                  &ReadDuration, &ReadEndpoint,      &ReadUtf8,     &WriteText,
                                  &ReadHead,     &ReadPeer,          &ReadAccept,   &ReadFrames,
-                                 &ReadResponse, &ReadOperations};
+                                 &ReadResponse, &ReadPlain};
 
 }  // namespace
 }  // namespace objpool::fuzz

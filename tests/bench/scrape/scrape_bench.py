@@ -3,9 +3,9 @@
     OBJPOOL_BIN_DIR=FOLDER scrape_bench.py [--rounds N] [--seconds S] [--scrapes N] [--engine E]
 
 Prints a table with goals, and exits with 1 where one is missed, unless --no-goals is given. Load,
-scraper and server share the CPUs, so the throughput is less what scraper and scrapes take of them; the
-more CPUs, the less that is. What being scraped does to serving itself, its cells read while they are
-written, its workers woken beside, is in the grants that a worker makes of a second of its CPU.
+scraper and server share the CPUs, so the throughput is less what scraper and scrapes take of them;
+the more CPUs, the less that is. What being scraped does to serving itself, its cells read while
+they are written, is in the grants that a worker makes of a second of its CPU.
 """
 
 import argparse

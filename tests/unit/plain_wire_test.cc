@@ -1,10 +1,11 @@
 // Plain operations against protobuf: what is read says the same there, what is written reads as it.
-#include "server/service/session_wire.h"
+#include "server/service/plain_wire.h"
 
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
 #include <random>
 
@@ -26,7 +27,19 @@ std::vector<PlainOperation> Read(const v1::SessionRequest& request) {
   return Read(bytes);
 }
 
-// The message that an operation is read from.
+// The messages that they are read from.
+v1::LeaseRequest MessageOf(const PlainLease& plain) {
+  v1::LeaseRequest request;
+  request.set_pool(std::string(plain.pool));
+  request.set_holder(std::string(plain.holder));
+  if (plain.count != 1) request.set_count(plain.count);
+  if (plain.ttl) {
+    request.mutable_ttl()->set_seconds(plain.ttl->seconds);
+    request.mutable_ttl()->set_nanos(plain.ttl->nanos);
+  }
+  return request;
+}
+
 v1::SessionOperation MessageOf(const PlainOperation& plain) {
   v1::SessionOperation operation;
   operation.set_id(plain.id);
@@ -39,13 +52,7 @@ v1::SessionOperation MessageOf(const PlainOperation& plain) {
     ref.set_key(plain.ref.key);
     return operation;
   }
-  v1::LeaseRequest& request = *operation.mutable_lease();
-  request.set_pool(std::string(plain.pool));
-  request.set_holder(std::string(plain.holder));
-  if (plain.ttl) {
-    request.mutable_ttl()->set_seconds(plain.ttl->seconds);
-    request.mutable_ttl()->set_nanos(plain.ttl->nanos);
-  }
+  *operation.mutable_lease() = MessageOf(plain.lease);
   return operation;
 }
 
@@ -102,7 +109,7 @@ class Maker {
   std::mt19937_64 random_;
 };
 
-TEST(SessionWire, WhatIsReadIsWhatWasWritten) {
+TEST(PlainWire, WhatIsReadIsWhatWasWritten) {
   Maker maker(1);
   for (int round = 0; round < 20'000; ++round) {
     v1::SessionRequest request = maker.Make();
@@ -119,7 +126,7 @@ TEST(SessionWire, WhatIsReadIsWhatWasWritten) {
 }
 
 // Bytes that are nearly right: what is read nevertheless, protobuf reads likewise.
-TEST(SessionWire, DamagedBytesMeanWhatProtobufSaysOrNothing) {
+TEST(PlainWire, DamagedBytesMeanWhatProtobufSaysOrNothing) {
   Maker maker(2);
   int read = 0;
   for (int round = 0; round < 300'000; ++round) {
@@ -151,7 +158,7 @@ v1::SessionRequest One(void (*fill)(v1::SessionOperation& operation)) {
   return request;
 }
 
-TEST(SessionWire, WhatIsNotPlainIsLeftToProtobuf) {
+TEST(PlainWire, WhatIsNotPlainIsLeftToProtobuf) {
   using Operation = v1::SessionOperation;
   ASSERT_EQ(Read(One([](Operation&) {})).size(), 1u);
   for (const v1::SessionRequest& request : {
@@ -192,55 +199,122 @@ TEST(SessionWire, WhatIsNotPlainIsLeftToProtobuf) {
   EXPECT_THAT(Read(request), testing::IsEmpty());
 }
 
-TEST(SessionWire, AnswersReadAsMessages) {
+TEST(PlainWire, AnswersReadAsMessages) {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
   constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
-  const PlainGrant grants[] = {
-      {.ref = {}, .value = 0, .ttl_ms = 0, .expire_ns = 0},
-      {.ref = {.handle = 7, .fence = 1, .key = 2},
-       .value = 5,
-       .ttl_ms = 1500,
-       .expire_ns = 1'700'000'000'123'456'789},
-      {.ref = {.handle = kMost, .fence = kMost, .key = kMost},
-       .value = kLeast,
-       .ttl_ms = 604'800'999,
-       .expire_ns = std::numeric_limits<int64_t>::max()},
+  struct Case {
+    std::vector<lease::GrantRef> refs;
+    int64_t first_id;
+    GrantTimes times;
   };
-  for (const PlainGrant& grant : grants) {
+  const lease::GrantRef most = {.handle = kMost, .fence = kMost, .key = kMost};
+  for (const Case& given : {
+           Case{{{}}, 0, {}},
+           Case{{{.handle = 7, .fence = 1, .key = 2}, {}, most},
+                -2,
+                {.ttl_ms = 1500, .expire_ns = 1'700'000'000'123'456'789}},
+           Case{{most},
+                kLeast + 1,
+                {.ttl_ms = 604'800'999, .expire_ns = std::numeric_limits<int64_t>::max()}},
+       }) {
+    v1::LeaseResponse wanted;
+    for (const lease::GrantRef& ref : given.refs) {
+      v1::Grant& to = *wanted.add_grants();
+      to.mutable_ref()->set_handle(ref.handle);
+      to.mutable_ref()->set_fence(ref.fence);
+      to.mutable_ref()->set_key(ref.key);
+      to.set_id(given.first_id + static_cast<int64_t>(ref.handle));
+    }
+    const auto ttl_ms = static_cast<int64_t>(given.times.ttl_ms);
+    wanted.mutable_ttl()->set_seconds(ttl_ms / 1000);
+    wanted.mutable_ttl()->set_nanos(static_cast<int32_t>(ttl_ms % 1000) * 1'000'000);
+    wanted.mutable_expire_time()->set_seconds(given.times.expire_ns / 1'000'000'000);
+    wanted.mutable_expire_time()->set_nanos(
+        static_cast<int32_t>(given.times.expire_ns % 1'000'000'000));
+    std::string bytes;
+    AppendLeaseReply(given.refs, given.first_id, given.times, bytes);
+    EXPECT_EQ(bytes, wanted.SerializeAsString()) << "as protobuf writes it";
+
+    wanted.mutable_grants()->DeleteSubrange(1, wanted.grants_size() - 1);
     for (const uint64_t id : {uint64_t{0}, uint64_t{1}, kMost}) {
-      std::string bytes;
-      AppendLeaseAnswer(id, grant, bytes);
-      AppendReturnAnswer(id, grant.value == 0, bytes);
-      v1::SessionAnswer part;
-      part.set_id(id);
-      part.mutable_error()->set_message(std::string(200, 'x'));
-      AppendPart(v1::SessionResponse::kAnswersFieldNumber, part, bytes);
-
-      v1::SessionResponse wanted;
-      v1::SessionAnswer& leased = *wanted.add_answers();
+      v1::SessionResponse response;
+      v1::SessionAnswer& leased = *response.add_answers();
       leased.set_id(id);
-      v1::Grant& to = *leased.mutable_lease()->add_grants();
-      to.mutable_ref()->set_handle(grant.ref.handle);
-      to.mutable_ref()->set_fence(grant.ref.fence);
-      to.mutable_ref()->set_key(grant.ref.key);
-      to.set_id(grant.value);
-      leased.mutable_lease()->mutable_ttl()->set_seconds(static_cast<int64_t>(grant.ttl_ms / 1000));
-      leased.mutable_lease()->mutable_ttl()->set_nanos(static_cast<int32_t>(grant.ttl_ms % 1000) *
-                                                       1'000'000);
-      leased.mutable_lease()->mutable_expire_time()->set_seconds(grant.expire_ns / 1'000'000'000);
-      leased.mutable_lease()->mutable_expire_time()->set_nanos(
-          static_cast<int32_t>(grant.expire_ns % 1'000'000'000));
-      v1::SessionAnswer& returned = *wanted.add_answers();
+      *leased.mutable_lease() = wanted;
+      v1::SessionAnswer& returned = *response.add_answers();
       returned.set_id(id);
-      returned.mutable_give_back()->add_results()->set_already_returned(grant.value == 0);
-      *wanted.add_answers() = part;
-
-      v1::SessionResponse read;
-      ASSERT_TRUE(read.ParseFromString(bytes));
-      EXPECT_TRUE(MessageDifferencer::Equals(read, wanted)) << read.DebugString();
-      EXPECT_EQ(bytes, wanted.SerializeAsString()) << "as protobuf writes it";
+      returned.mutable_give_back()->add_results()->set_already_returned(id == 1);
+      v1::SessionAnswer& part = *response.add_answers();
+      part.mutable_error()->set_message(std::string(200, 'x'));
+      bytes.clear();
+      AppendLeaseAnswer(id, given.refs.front(), given.first_id, given.times, bytes);
+      AppendReturnAnswer(id, id == 1, bytes);
+      AppendPart(v1::SessionResponse::kAnswersFieldNumber, part, bytes);
+      EXPECT_EQ(bytes, response.SerializeAsString()) << response.DebugString();
     }
   }
+  v1::ReturnResponse returned;
+  for (int i = 0; i < 3; ++i) returned.add_results();
+  std::string bytes;
+  AppendReturnReply(3, bytes);
+  EXPECT_EQ(bytes, returned.SerializeAsString());
+}
+
+// A Lease of many, a Return of many; and their limits.
+TEST(PlainWire, CallsAreReadToo) {
+  v1::LeaseRequest lease;
+  PlainLease plain_lease;
+  const auto reads_lease = [&] {
+    static std::string bytes;
+    bytes = lease.SerializeAsString();
+    plain_lease = {};
+    return ReadPlainLease(bytes, plain_lease);
+  };
+  lease.set_pool("a");
+  EXPECT_TRUE(reads_lease());
+  EXPECT_EQ(plain_lease.count, 1u);
+  for (const uint32_t count : {1u, 2u, lease::kMaxBatch}) {
+    lease.set_count(count);
+    for (const uint32_t least : {0u, count}) {
+      lease.set_min_count(least);
+      ASSERT_TRUE(reads_lease()) << count;
+      EXPECT_EQ(plain_lease.count, count);
+    }
+    lease.set_min_count(count + 1);
+    EXPECT_FALSE(reads_lease());
+    lease.clear_min_count();
+  }
+  lease.set_count(lease::kMaxBatch + 1);
+  EXPECT_FALSE(reads_lease());
+
+  v1::ReturnRequest give_back;
+  PlainReturn plain_return;
+  lease::BatchRoom<lease::GrantRef> room;
+  const auto reads_return = [&] {
+    static std::string bytes;
+    bytes = give_back.SerializeAsString();
+    return ReadPlainReturn(bytes, room, plain_return);
+  };
+  give_back.set_pool("a");
+  EXPECT_FALSE(reads_return()) << "no items";
+  for (uint64_t i = 1; i <= lease::kMaxBatch; ++i) {
+    v1::GrantRef& ref = *give_back.add_items()->mutable_grant();
+    ref.set_handle(i);
+    ref.set_fence(2 * i);
+    ref.set_key(3 * i);
+  }
+  ASSERT_TRUE(reads_return());
+  ASSERT_EQ(plain_return.refs.size(), lease::kMaxBatch);
+  for (uint64_t i = 1; i <= lease::kMaxBatch; ++i) {
+    const lease::GrantRef& ref = plain_return.refs[i - 1];
+    EXPECT_EQ((std::array{ref.handle, ref.fence, ref.key}), (std::array{i, 2 * i, 3 * i}));
+  }
+  give_back.add_items()->mutable_grant();
+  EXPECT_FALSE(reads_return()) << "one too many";
+  give_back.mutable_items()->DeleteSubrange(2, give_back.items_size() - 2);
+  EXPECT_TRUE(reads_return());
+  give_back.mutable_items(1)->set_disposition(v1::DISPOSITION_BROKEN);
+  EXPECT_FALSE(reads_return());
 }
 
 }  // namespace

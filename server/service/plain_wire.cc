@@ -1,4 +1,4 @@
-#include "server/service/session_wire.h"
+#include "server/service/plain_wire.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
@@ -103,7 +103,7 @@ bool ReadFields(std::string_view bytes, Take take) {
   return reader.good();
 }
 
-bool ReadTtl(std::string_view bytes, PlainOperation::Ttl& ttl) {
+bool ReadTtl(std::string_view bytes, PlainLease::Ttl& ttl) {
   using Duration = google::protobuf::Duration;
   return ReadFields(bytes, [&](uint8_t key, FieldReader& from) {
     switch (key) {
@@ -113,28 +113,6 @@ bool ReadTtl(std::string_view bytes, PlainOperation::Ttl& ttl) {
       case Key(Duration::kNanosFieldNumber, kWireVarint):
         ttl.nanos = static_cast<int32_t>(from.ReadVarint());
         return true;
-      default:
-        return false;
-    }
-  });
-}
-
-bool ReadLease(std::string_view bytes, PlainOperation& to) {
-  using Request = v1::LeaseRequest;
-  bool has_ttl = false;
-  return ReadFields(bytes, [&](uint8_t key, FieldReader& from) {
-    switch (key) {
-      case Key(Request::kPoolFieldNumber, kWireBytes):
-        to.pool = from.ReadAscii();
-        return true;
-      case Key(Request::kHolderFieldNumber, kWireBytes):
-        to.holder = from.ReadAscii();
-        return true;
-      case Key(Request::kCountFieldNumber, kWireVarint):
-      case Key(Request::kMinCountFieldNumber, kWireVarint):
-        return from.ReadVarint() == 1;
-      case Key(Request::kTtlFieldNumber, kWireBytes):
-        return ReadTtl(from.ReadOnly(has_ttl), to.ttl.emplace());
       default:
         return false;
     }
@@ -159,25 +137,38 @@ bool ReadRef(std::string_view bytes, lease::GrantRef& ref) {
   });
 }
 
-bool ReadReturn(std::string_view bytes, PlainOperation& to) {
-  bool has_item = false;
+// A ReturnItem of a clean handle.
+bool ReadItem(std::string_view bytes, lease::GrantRef& ref) {
   bool has_grant = false;
-  const auto take_of_item = [&](uint8_t key, FieldReader& from) {
+  const bool good = ReadFields(bytes, [&](uint8_t key, FieldReader& from) {
     if (key == Key(v1::ReturnItem::kGrantFieldNumber, kWireBytes)) {
-      return ReadRef(from.ReadOnly(has_grant), to.ref);
+      return ReadRef(from.ReadOnly(has_grant), ref);
     }
     return key == Key(v1::ReturnItem::kDispositionFieldNumber, kWireVarint) &&
            from.ReadVarint() == v1::DISPOSITION_CLEAN;
-  };
-  const bool good = ReadFields(bytes, [&](uint8_t key, FieldReader& from) {
-    if (key == Key(v1::ReturnRequest::kItemsFieldNumber, kWireBytes)) {
-      return ReadFields(from.ReadOnly(has_item), take_of_item);
-    }
-    if (key != Key(v1::ReturnRequest::kPoolFieldNumber, kWireBytes)) return false;
-    to.pool = from.ReadAscii();
-    return true;
   });
   return good && has_grant;
+}
+
+// A ReturnRequest; `take` takes each item's bytes.
+template <typename Take>
+bool ReadReturn(std::string_view bytes, std::string_view& pool, Take take) {
+  return ReadFields(bytes, [&](uint8_t key, FieldReader& from) {
+    if (key == Key(v1::ReturnRequest::kItemsFieldNumber, kWireBytes)) {
+      return take(from.ReadBytes());
+    }
+    if (key != Key(v1::ReturnRequest::kPoolFieldNumber, kWireBytes)) return false;
+    pool = from.ReadAscii();
+    return true;
+  });
+}
+
+bool ReadReturnOfOne(std::string_view bytes, PlainOperation& to) {
+  bool has_item = false;
+  const bool good = ReadReturn(bytes, to.pool, [&](std::string_view item) {
+    return !std::exchange(has_item, true) && ReadItem(item, to.ref);
+  });
+  return good && has_item;
 }
 
 bool ReadOperation(std::string_view bytes, PlainOperation& to) {
@@ -190,9 +181,9 @@ bool ReadOperation(std::string_view bytes, PlainOperation& to) {
         return true;
       case Key(Operation::kLeaseFieldNumber, kWireBytes):
         to.is_lease = true;
-        return ReadLease(from.ReadOnly(has_kind), to);
+        return ReadPlainLease(from.ReadOnly(has_kind), to.lease) && to.lease.count == 1;
       case Key(Operation::kGiveBackFieldNumber, kWireBytes):
-        return ReadReturn(from.ReadOnly(has_kind), to);
+        return ReadReturnOfOne(from.ReadOnly(has_kind), to);
       default:
         return false;
     }
@@ -233,7 +224,79 @@ class ShortWriter {
   uint8_t* end_ = bytes_.data();
 };
 
+void WriteGrant(const lease::GrantRef& ref, int64_t first_id, ShortWriter& writer) {
+  const int64_t id = first_id + static_cast<int64_t>(ref.handle);
+  writer.Part(v1::LeaseResponse::kGrantsFieldNumber, [&] {
+    writer.Part(v1::Grant::kRefFieldNumber, [&] {
+      writer.Fixed64UnlessZero(v1::GrantRef::kHandleFieldNumber, ref.handle);
+      writer.Fixed64UnlessZero(v1::GrantRef::kFenceFieldNumber, ref.fence);
+      writer.Fixed64UnlessZero(v1::GrantRef::kKeyFieldNumber, ref.key);
+    });
+    writer.Varint(v1::Grant::kIdFieldNumber, static_cast<uint64_t>(id));
+  });
+}
+
+void WriteTimes(const GrantTimes& times, ShortWriter& writer) {
+  constexpr int64_t kNsPerSecond = 1'000'000'000;
+  // A Timestamp's fields have the same numbers.
+  const auto write_time = [&](uint64_t seconds, uint64_t nanos) {
+    writer.VarintUnlessZero(google::protobuf::Duration::kSecondsFieldNumber, seconds);
+    writer.VarintUnlessZero(google::protobuf::Duration::kNanosFieldNumber, nanos);
+  };
+  writer.Part(v1::LeaseResponse::kTtlFieldNumber,
+              [&] { write_time(times.ttl_ms / 1000, times.ttl_ms % 1000 * 1'000'000); });
+  writer.Part(v1::LeaseResponse::kExpireTimeFieldNumber, [&] {
+    write_time(static_cast<uint64_t>(times.expire_ns / kNsPerSecond),
+               static_cast<uint64_t>(times.expire_ns % kNsPerSecond));
+  });
+}
+
 }  // namespace
+
+bool ReadPlainLease(std::string_view request, PlainLease& to) {
+  using Request = v1::LeaseRequest;
+  bool has_ttl = false;
+  uint64_t count = 1;
+  std::optional<uint64_t> min_count;
+  const bool good = ReadFields(request, [&](uint8_t key, FieldReader& from) {
+    switch (key) {
+      case Key(Request::kPoolFieldNumber, kWireBytes):
+        to.pool = from.ReadAscii();
+        return true;
+      case Key(Request::kHolderFieldNumber, kWireBytes):
+        to.holder = from.ReadAscii();
+        return true;
+      case Key(Request::kCountFieldNumber, kWireVarint):
+        count = from.ReadVarint();
+        return true;
+      case Key(Request::kMinCountFieldNumber, kWireVarint):
+        min_count = from.ReadVarint();
+        return true;
+      case Key(Request::kTtlFieldNumber, kWireBytes):
+        return ReadTtl(from.ReadOnly(has_ttl), to.ttl.emplace());
+      default:
+        return false;
+    }
+  });
+  if (!good || count < 1 || count > lease::kMaxBatch || min_count.value_or(count) != count) {
+    return false;
+  }
+  to.count = static_cast<uint32_t>(count);
+  return true;
+}
+
+bool ReadPlainReturn(std::string_view request, lease::BatchRoom<lease::GrantRef>& room,
+                     PlainReturn& to) {
+  std::size_t items = 0;
+  const bool counted = ReadReturn(
+      request, to.pool, [&](std::string_view /*item*/) { return ++items <= lease::kMaxBatch; });
+  if (!counted || items == 0) return false;
+  const auto refs = room.First(items);
+  std::size_t next = 0;
+  to.refs = refs;
+  return ReadReturn(request, to.pool,
+                    [&](std::string_view item) { return ReadItem(item, refs[next++]); });
+}
 
 bool ReadPlainOperations(std::string_view message, std::vector<PlainOperation>& to) {
   constexpr uint8_t kOperation = Key(v1::SessionRequest::kOperationsFieldNumber, kWireBytes);
@@ -258,36 +321,37 @@ void AppendPart(int field, const google::protobuf::MessageLite& part, std::strin
   to.resize(static_cast<std::size_t>(end - begin));
 }
 
-void AppendLeaseAnswer(uint64_t id, const PlainGrant& grant, std::string& to) {
-  using Response = v1::LeaseResponse;
-  constexpr int64_t kNsPerSecond = 1'000'000'000;
+void AppendLeaseReply(std::span<const lease::GrantRef> refs, int64_t first_id,
+                      const GrantTimes& times, std::string& to) {
+  for (const lease::GrantRef& ref : refs) {
+    ShortWriter writer;
+    WriteGrant(ref, first_id, writer);
+    writer.AppendTo(to);
+  }
   ShortWriter writer;
-  const auto write_time = [&](uint64_t seconds, uint64_t nanos) {
-    writer.VarintUnlessZero(google::protobuf::Duration::kSecondsFieldNumber, seconds);
-    writer.VarintUnlessZero(google::protobuf::Duration::kNanosFieldNumber, nanos);
-  };
-  const auto write_ref = [&] {
-    writer.Fixed64UnlessZero(v1::GrantRef::kHandleFieldNumber, grant.ref.handle);
-    writer.Fixed64UnlessZero(v1::GrantRef::kFenceFieldNumber, grant.ref.fence);
-    writer.Fixed64UnlessZero(v1::GrantRef::kKeyFieldNumber, grant.ref.key);
-  };
+  WriteTimes(times, writer);
+  writer.AppendTo(to);
+}
+
+void AppendLeaseAnswer(uint64_t id, const lease::GrantRef& ref, int64_t first_id,
+                       const GrantTimes& times, std::string& to) {
+  ShortWriter writer;
   writer.Part(v1::SessionResponse::kAnswersFieldNumber, [&] {
     writer.VarintUnlessZero(v1::SessionAnswer::kIdFieldNumber, id);
     writer.Part(v1::SessionAnswer::kLeaseFieldNumber, [&] {
-      writer.Part(Response::kGrantsFieldNumber, [&] {
-        writer.Part(v1::Grant::kRefFieldNumber, write_ref);
-        writer.Varint(v1::Grant::kIdFieldNumber, static_cast<uint64_t>(grant.value));
-      });
-      writer.Part(Response::kTtlFieldNumber,
-                  [&] { write_time(grant.ttl_ms / 1000, grant.ttl_ms % 1000 * 1'000'000); });
-      // A Timestamp's fields have the same numbers.
-      writer.Part(Response::kExpireTimeFieldNumber, [&] {
-        write_time(static_cast<uint64_t>(grant.expire_ns / kNsPerSecond),
-                   static_cast<uint64_t>(grant.expire_ns % kNsPerSecond));
-      });
+      WriteGrant(ref, first_id, writer);
+      WriteTimes(times, writer);
     });
   });
   writer.AppendTo(to);
+}
+
+void AppendReturnReply(std::size_t handles, std::string& to) {
+  constexpr uint8_t kResult = Key(v1::ReturnResponse::kResultsFieldNumber, kWireBytes);
+  for (std::size_t i = 0; i < handles; ++i) {
+    to += static_cast<char>(kResult);
+    to += char{0};
+  }
 }
 
 void AppendReturnAnswer(uint64_t id, bool already_returned, std::string& to) {
