@@ -156,6 +156,7 @@ bool Server::StartEngine(std::string& why) {
   disk_ =
       std::make_unique<DiskAnswers>(*pools_, workers, [this](uint32_t worker) { Wake(worker); });
   waiting_->AnswerBy(*disk_);
+  waiting_->GuardBy(*gate_);
   lease_service_ = std::make_unique<LeaseService>(
       *pools_, *waiting_, requests_, *disk_,
       state_ == nullptr ? lease::RandomSecret() : state_->request_secret());

@@ -48,6 +48,7 @@ struct LeaseWaiting::Call : lease::Waiter {
       : lease::Waiter(std::move(wish.waiter)),
         asker(AskerOf(info, disk)),
         worker(info.worker),
+        peer(info.call != nullptr ? info.call->peer() : std::string(info.peer)),
         pool(wish.pool),
         max_wait_ms(wish.max_wait_ms),
         request(wish.request),
@@ -55,6 +56,7 @@ struct LeaseWaiting::Call : lease::Waiter {
 
   const std::unique_ptr<LeaseAsker> asker;
   const uint32_t worker;
+  const std::string peer;
   NamedPool& pool;
   const uint64_t max_wait_ms;
   const std::optional<lease::RequestHash> request;
@@ -101,6 +103,15 @@ void LeaseWaiting::Turn(uint32_t worker, lease::BootMs now, bool shutting_down) 
   if (desk.calls.empty() || (now < desk.next_look_at && !shutting_down)) return;
   desk.next_look_at = now + kLookEveryMs;
   GiveUp(desk, worker, now, shutting_down);
+}
+
+Gate::Ask LeaseWaiting::AskOf(const Call& call) {
+  return {.method = settings::Method::kLease, .pool = call.pool.spec.name};
+}
+
+bool LeaseWaiting::MayWait(const Call& call, uint32_t worker) const {
+  return gate_ == nullptr ||
+         gate_->Allows({.worker = worker, .now = {}, .peer = call.peer}, AskOf(call));
 }
 
 // The next one with its id begins anew.
@@ -153,7 +164,8 @@ void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool s
     Call& call = *desk.calls[i - 1];
     const bool cancelled = call.asker->cancelled();
     const bool draining = call.pool.leases->draining();
-    if (!cancelled && !shutting_down && !draining && now < call.give_up_at) continue;
+    const bool allowed = MayWait(call, worker);
+    if (!cancelled && !shutting_down && !draining && allowed && now < call.give_up_at) continue;
     if (!call.pool.leases->StopWaiting(worker, call, now)) continue;  // its answer is in the inbox
     const std::unique_ptr<Call> removed = Remove(desk, call);
     Forget(*removed);
@@ -163,6 +175,12 @@ void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool s
       removed->asker->Refused(ShuttingDown());
     } else if (draining) {
       removed->asker->Refused(PoolDraining(removed->pool.spec.name));
+    } else if (!allowed) {
+      CallInfo info{.worker = worker, .now = now, .peer = removed->peer};
+      const auto refusal = gate_->Enter(info, AskOf(*removed));  // counted and written down
+      // Where the next policy allows it again already, it may come again.
+      removed->asker->Refused(refusal ? *refusal
+                                      : Overloaded(removed->pool.spec.name, kLookEveryMs));
     } else {
       removed->asker->Refused(
           WaitedTooLong(removed->pool.spec.name, removed->min_count, removed->max_wait_ms));

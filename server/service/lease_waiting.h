@@ -37,6 +37,9 @@ class LeaseWaiting {
 
   // Before the first Begin. It must outlive the object.
   void AnswerBy(DiskAnswers& disk) { disk_ = &disk; }
+  // Likewise: who may not lease any more, by a policy that came meanwhile, stops waiting. Without
+  // it, nobody looks.
+  void GuardBy(Gate& gate) { gate_ = &gate; }
 
   // What a call waits for. `waiter` is filled in but for its place in the queue.
   struct Wish {
@@ -50,8 +53,8 @@ class LeaseWaiting {
   [[nodiscard]] bool Begin(const CallInfo& info, Wish wish);
   // The hook of LeasePool.
   void OnServed(lease::Waiter& waiter);
-  // Answers calls that were served, were cancelled, or have waited long enough; all of them when
-  // `shutting_down`.
+  // Answers calls that were served, were cancelled, have waited long enough, or may wait no more;
+  // all of them when `shutting_down`.
   void Turn(uint32_t worker, lease::BootMs now, bool shutting_down);
 
  private:
@@ -68,6 +71,8 @@ class LeaseWaiting {
 
   void Deliver(Desk& desk, uint32_t worker, lease::BootMs now);
   void GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool shutting_down);
+  [[nodiscard]] static Gate::Ask AskOf(const Call& call);
+  [[nodiscard]] bool MayWait(const Call& call, uint32_t worker) const;
   void Forget(const Call& call);
   static std::unique_ptr<Call> Remove(Desk& desk, Call& call);
 
@@ -75,6 +80,7 @@ class LeaseWaiting {
   const std::function<void(uint32_t worker)> wake_;
   lease::RequestMemory& requests_;
   DiskAnswers* disk_ = nullptr;
+  Gate* gate_ = nullptr;
 };
 
 // The reply to a Lease that was given these.

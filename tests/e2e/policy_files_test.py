@@ -9,8 +9,9 @@ import threading
 import unittest
 
 import grpc
+from google.protobuf import duration_pb2
 
-from objpool_testing import BIN_DIR, DEADLINE_S, Api, Server, refused, wait_until
+from objpool_testing import BIN_DIR, DEADLINE_S, Api, Refusal, Server, refused, wait_until
 from policy_testing import (ADMIN, CONFIG, NOBODY, POLICY, WEB, Files, WithServer, reason_of,
                             requests)
 
@@ -42,6 +43,26 @@ class ReloadTest(WithServer):
         self.files.policy.unlink()
         wait_until(lambda: self.server.metrics().sum("objpool_policy_stale") == 1, "missed")
         self.assertEqual(len(web.lease("buffers").grants), 1)
+
+    def test_who_may_not_lease_any_more_waits_no_more(self):
+        web, other = self.client(WEB), self.client("127.0.0.1")
+        other.lease("web-1", count=8)
+        refusals = []
+
+        def wait():
+            with self.assertRaises(grpc.RpcError) as caught:
+                web.lease("web-1", max_wait=duration_pb2.Duration(seconds=3000))
+            refusals.append(Refusal(caught.exception))
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        wait_until(lambda: other.get_pool("web-1").waiters == 1, "it waits")
+        self.reload(POLICY.replace("web-*", "web-2"))
+        waiting.join(DEADLINE_S)
+        self.assertEqual([refusal.reason for refusal in refusals], ["POLICY_DENIED"])
+        self.assertEqual(other.get_pool("web-1").waiters, 0)
+        wait_until(lambda: [record["method"] for record in self.files.records()
+                            if record["kind"] == "denied"] == ["Lease"], "it is written down")
 
     def test_no_call_that_is_allowed_fails_while_policies_change(self):
         failed, made, over = [], [0], threading.Event()
