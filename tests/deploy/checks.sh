@@ -41,3 +41,18 @@ suites() {
   apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' |
     grep -E ' (bookworm|bookworm-updates|bookworm-security)$' | sort -u
 }
+
+# make_certificates FOLDER SERVER: an authority's certificate, ca.pem, and what it has signed for a
+# server of that name and a client, as files NAME.pem and NAME.key.
+make_certificates() {
+  local name key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30)
+  mkdir "$1" || return 1
+  openssl req -x509 "${key[@]}" -subj /CN=authority -keyout "$1/ca.key" -out "$1/ca.pem" || return 1
+  for name in "$2" client; do
+    openssl req -x509 "${key[@]}" -subj "/CN=$name" -addext "subjectAltName=DNS:$name" \
+      -CA "$1/ca.pem" -CAkey "$1/ca.key" -keyout "$1/$name.key" -out "$1/$name.pem" || return 1
+  done
+  rm "$1/ca.key"
+  # As a Secret is mounted with an fsGroup: for the group, and nobody else.
+  chmod 640 "$1"/*.key
+}

@@ -184,12 +184,21 @@ check_image() {
 }
 
 # All restrictions at once, and a user that nobody knows.
-check_confined() {
+restrict() {
   local cpu
   cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
-  must "starts confined, on one CPU, as a random user" start confined \
-    --read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges \
-    --user 12345:0 --cpuset-cpus "$cpu" --memory 128m --pids-limit 64
+  restrictions=(--read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges
+    --user 12345:0 --cpuset-cpus "$cpu" --memory 128m --pids-limit 64)
+}
+
+engine_of() {
+  page "$1" http://127.0.0.1:9742/metrics |
+    sed -n 's/^objpool_build_info{\(.*,\)*engine="\([a-z0-9]*\)".*/\2/p'
+}
+
+check_confined() {
+  must "starts confined, on one CPU, as a random user" start confined "${restrictions[@]}"
+  check "serves with engine h2" is "$(engine_of confined)" h2
   check "runs as that user" is "$(status_of confined Uid)" "12345 12345 12345 12345 "
   check "has no capability" is "$(status_of confined CapEff)" "0000000000000000 "
   check "cannot gain privileges" is "$(status_of confined NoNewPrivs)" "1 "
@@ -208,6 +217,59 @@ check_confined() {
   check "is healthy after the load" podman healthcheck run confined
   check "stops with 0" drains confined
   check "said that it stopped" says stopped "$(podman logs confined 2>&1)"
+}
+
+# As container.textproto says what to do where the network is not private.
+write_tls_configuration() {
+  local tls=/etc/objpool/tls
+  sed -e 's/^insecure_allow_plaintext: true/insecure_allow_plaintext: false/' \
+    -e 's/^metrics_listen: .*/metrics_listen: "127.0.0.1:9742"/' \
+    "$repository/deploy/container.textproto"
+  echo "tls { cert_file: \"$tls/server.pem\" key_file: \"$tls/server.key\""
+  echo "  client_ca_file: \"$tls/ca.pem\" }"
+}
+
+# As an authority's renewal replaces it, while the server runs.
+replace_certificate() {
+  local before end=$((SECONDS + ready_s))
+  before=$(metric "$1" objpool_tls_certificate_expiry_timestamp_seconds)
+  make_certificates "$work/renewed" server || return 1
+  mv "$work/renewed"/* "$work/tls/"
+  until [[ $(metric "$1" objpool_tls_certificate_expiry_timestamp_seconds) != "$before" ]]; do
+    ((SECONDS < end)) || return 1
+    sleep 0.2
+  done
+}
+
+check_tls() {
+  local tls=/etc/objpool/tls
+  must "certificates can be made" make_certificates "$work/tls" server
+  write_tls_configuration >"$work/tls.textproto"
+  must "starts confined, with TLS and certificates that are mounted" start tls \
+    "${restrictions[@]}" --volume "$work/tls:$tls:ro" \
+    --volume "$work/tls.textproto:/etc/objpool/objpoold.textproto:ro" \
+    --env "OBJPOOL_TLS_CA=$tls/ca.pem" --env "OBJPOOL_TLS_CERT=$tls/client.pem" \
+    --env "OBJPOOL_TLS_KEY=$tls/client.key" --env OBJPOOL_TLS_NAME=server
+  check "leases and takes back encrypted" lease_and_return tls
+  check "refuses who shows no certificate" \
+    fails podman exec tls env -u OBJPOOL_TLS_CERT -u OBJPOOL_TLS_KEY objpoolctl lease workers
+  check "refuses who does not encrypt" \
+    fails podman exec tls env -i /usr/bin/objpoolctl lease workers
+  check "keeps within memory and pids under encrypted load" \
+    ctl tls bench --pool workers --duration 3s --connections 16 --clients 16
+  check "takes certificates that are replaced" replace_certificate tls
+  check "leases and takes back with these" lease_and_return tls
+  check "the encrypted server stops with 0" drains tls
+}
+
+check_other_engine() {
+  { cat "$repository/deploy/container.textproto"; echo 'engine: ENGINE_GRPC'; } \
+    >"$work/grpc.textproto"
+  must "starts confined, with the other engine" start grpc "${restrictions[@]}" \
+    --volume "$work/grpc.textproto:/etc/objpool/objpoold.textproto:ro"
+  check "serves with engine grpc" is "$(engine_of grpc)" grpc
+  check "leases and takes back by it" lease_and_return grpc
+  check "the other engine's server stops with 0" drains grpc
 }
 
 check_variants() {
@@ -269,7 +331,10 @@ main() {
   must "the image builds" build_image
   echo "image: $(size_mb "$image") MB, of which the base is $(size_mb "$base") MB"
   check_image
+  restrict
   check_confined
+  check_tls
+  check_other_engine
   check_variants
   check_pod
   finish

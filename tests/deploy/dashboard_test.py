@@ -153,9 +153,8 @@ class Stack:
             check=True,
             capture_output=True,
         )
-        # With the engine that counts connections and handshakes.
         server = self._processes.start_server(
-            DEPLOY / "objpoold.textproto", "--engine=h2", f"--tls_cert={cert}", f"--tls_key={key}"
+            DEPLOY / "objpoold.textproto", f"--tls_cert={cert}", f"--tls_key={key}"
         )
         self._ctl = [program("objpoolctl"), f"--server={server['listen']}", f"--tls-ca={cert}"]
         self.instance = server["metrics"]

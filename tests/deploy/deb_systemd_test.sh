@@ -2,7 +2,7 @@
 # The Debian package under a running systemd: what its scripts and its unit do there. deb_test.sh
 # boots one in a bare Debian and runs this in it.
 #
-#   /deb_systemd_test.sh    beside /checks.sh and /objpool.deb
+#   /deb_systemd_test.sh    beside /checks.sh, /objpool.deb and /tls/
 #
 # shellcheck disable=SC2317  # functions that `check` runs
 set -euo pipefail
@@ -23,6 +23,9 @@ serves() {
   local end=$((SECONDS + 60))
   until objpoolctl probe; do ((SECONDS < end)) || return 1; sleep 0.2; done
 }
+metrics() {
+  (exec 3<>/dev/tcp/127.0.0.1/9742 && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3)
+}
 
 must "it is installed" dpkg --install /objpool.deb
 runs() { is "$(of SubState)" running || { journalctl --unit objpoold --lines 20; return 1; }; }
@@ -32,8 +35,7 @@ check "it runs as its own user" is "$(ps -o user= -p "$(of MainPID)")" objpool
 check "it has no capability" is "$(field CapEff)" "0000000000000000 "
 check "it runs under a system call filter" is "$(field Seccomp)" "2 "
 check "its workers are pinned" says 'objpool_worker_pinned{' \
-  "$(grep -E '^objpool_worker_pinned.* 1(\.0)?$' <(exec 3<>/dev/tcp/127.0.0.1/9742 &&
-    printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3))"
+  "$(metrics | grep -E '^objpool_worker_pinned.* 1(\.0)?$')"
 check "systemd hears that it lives" changes WatchdogTimestampMonotonic \
   "$(of WatchdogTimestampMonotonic)"
 
@@ -70,6 +72,33 @@ check "it leases" objpoolctl lease workers --ttl 3s
 check "a drain takes the time that it asked for" systemctl stop objpoold
 check "and ends well" is "$(of Result) $(of ExecMainStatus)" "success 0"
 check "it starts after that" systemctl start objpoold
+
+encrypted=(objpoolctl --server localhost:7420 --tls-ca /etc/objpool/tls/ca.pem
+  --tls-cert /etc/objpool/tls/client.pem --tls-key /etc/objpool/tls/client.key)
+reloaded() {
+  local end=$((SECONDS + 60))
+  until metrics | grep 'objpool_tls_reloads_total{result="loaded"} [1-9]'; do
+    ((SECONDS < end)) || return 1
+    sleep 0.2
+  done
+}
+# Keys that its group may read, and nobody else.
+cp -r /tls /etc/objpool/tls
+chgrp -R objpool /etc/objpool/tls
+cat >>/etc/objpool/objpoold.textproto <<'END'
+tls {
+  cert_file: "/etc/objpool/tls/localhost.pem" key_file: "/etc/objpool/tls/localhost.key"
+  client_ca_file: "/etc/objpool/tls/ca.pem"
+}
+END
+systemctl reset-failed objpoold
+check "it starts with TLS" systemctl restart objpoold
+check "it leases to who shows a certificate" "${encrypted[@]}" lease workers --ttl 1s
+check "and not to who does not encrypt" fails objpoolctl lease workers --ttl 1s
+check "a reload" systemctl reload objpoold
+check "reads the certificates again" reloaded
+check "it leases after that" "${encrypted[@]}" lease workers --ttl 1s
+rm -r /etc/objpool/tls
 
 check "it is removed" dpkg --remove objpool
 check "a removal stops it" fails pgrep -x objpoold

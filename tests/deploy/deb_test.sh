@@ -108,6 +108,11 @@ check_files() {
 }
 
 check_installed() {
+  local package depends
+  depends=$(inside dpkg-query --show --showformat '${Depends}' objpool)
+  for package in libssl3 libnghttp2-14 zlib1g; do
+    check "it depends on $package" says "$package (" "$depends"
+  done
   check "the user is not root, has no shell and a home for state" \
     says ":/var/lib/objpool:/usr/sbin/nologin" "$(inside getent passwd objpool)"
   check "the state is the user's alone" \
@@ -167,6 +172,7 @@ check_under_systemd() {
   must "apt installs systemd" \
     inside apt-get install --yes --no-install-recommends systemd systemd-sysv procps
   cp "$here/checks.sh" "$here/deb_systemd_test.sh" "$root/"
+  must "certificates can be made" make_certificates "$root/tls" localhost
   out=$("$here/boot.sh" "$root" /deb_systemd_test.sh 2>&1) || status=$?
   if ((status == 77)); then
     echo "skipped what needs a running systemd, which does not come up here: $out"

@@ -67,10 +67,16 @@ class PrometheusFiles(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_promtool_finds_no_fault_with_the_metrics(self):
+        self.check_metrics()
+
+    def test_nor_with_those_of_the_other_engine(self):
+        self.check_metrics("--engine=grpc")
+
+    def check_metrics(self, *flags):
         with tempfile.TemporaryDirectory(prefix="objpool-metrics-") as folder:
             processes = Processes(folder)
             self.addCleanup(processes.stop)
-            server = processes.start_server(DEPLOY / "objpoold.textproto", "--engine=h2")
+            server = processes.start_server(DEPLOY / "objpoold.textproto", *flags)
             text = fetch(f"http://{server['metrics']}/metrics")
             processes.stop()
         done = subprocess.run(

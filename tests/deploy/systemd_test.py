@@ -2,6 +2,7 @@
 
 import configparser
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-from processes import DEPLOY, program, tool, wait_for
+from processes import DEPLOY, fetch, program, tool, wait_for
 
 UNIT = DEPLOY / "systemd" / "objpoold.service"
 CONFIG = DEPLOY / "debian" / "objpoold.textproto"
@@ -148,12 +149,12 @@ class Analyzed(unittest.TestCase):
         self.assertFalse({"chown", "setuid", "mount", "ptrace", "bpf", "sched_setscheduler",
                           "setpriority", "migrate_pages", "add_key"} & calls)
 
-    def start(self, folder, calls):
+    def start(self, folder, calls, *flags):
         """A server with a state_dir and buffers, and only these system calls."""
         server = subprocess.Popen(
             [program("objpoold"), "--config", DEPLOY / "objpoold.textproto",
-             "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0", f"--state_dir={folder}/state",
-             f"--ready_file={folder}/ready"],
+             "--metrics_listen=127.0.0.1:0", f"--state_dir={folder}/state",
+             f"--ready_file={folder}/ready", *flags],
             preexec_fn=lambda: confine_to(calls), stderr=subprocess.DEVNULL)
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
@@ -161,22 +162,50 @@ class Analyzed(unittest.TestCase):
         wait_for("objpoold's ready file", lambda: ready.exists() or server.poll() is not None)
         return server, ready
 
-    def test_a_server_makes_no_other_system_call(self):
-        """From its start over leases and metrics to its end."""
+    def serve(self, listen, *flags, ctl=()):
+        """From its start over leases, a reload and metrics to its end."""
         with tempfile.TemporaryDirectory() as folder:
-            server, ready = self.start(folder, allowed_calls(Unit(UNIT)))
+            flags = [flag.format(folder=folder) for flag in (f"--listen={listen}", *flags)]
+            ctl = [word.format(folder=folder) for word in ctl]
+            self.make_certificate(folder)
+            server, ready = self.start(folder, allowed_calls(Unit(UNIT)), *flags)
             self.assertIsNone(server.poll(), "it was ended by a system call at its start")
-            address, metrics = re.findall(r'"(127\.0\.0\.1:\d+)"', ready.read_text())
-            bench = [program("objpoolctl"), "--server", address, "bench", "--duration", "1s"]
+            told = json.loads(ready.read_text())
+            ctl = [program("objpoolctl"), "--server", told["listen"], *ctl]
+            bench = [*ctl, "bench", "--duration", "1s"]
             subprocess.run(bench, check=True, timeout=60, stdout=subprocess.DEVNULL)
-            scrape = [tool("curl", "curl"), "-fsS", f"http://{metrics}/metrics"]
-            subprocess.run(scrape, check=True, timeout=60, stdout=subprocess.DEVNULL)
+            self.make_certificate(folder)
+            server.send_signal(signal.SIGHUP)
+            subprocess.run(bench, check=True, timeout=60, stdout=subprocess.DEVNULL)
+            fetch(f"http://{told['metrics']}/metrics")
             server.terminate()
             self.assertEqual(server.wait(60), 0)
 
+    def make_certificate(self, folder):
+        subprocess.run(
+            [tool("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2",
+             "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=test",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/key.pem",
+             "-out", f"{folder}/cert.pem"], check=True, capture_output=True)
+
+    def test_a_server_makes_no_other_system_call(self):
+        self.serve("127.0.0.1:0")
+
+    def test_nor_does_one_with_tls(self):
+        self.serve("127.0.0.1:0", "--tls_cert={folder}/cert.pem", "--tls_key={folder}/key.pem",
+                   ctl=["--tls-ca={folder}/cert.pem"])
+
+    def test_nor_does_one_on_a_unix_socket(self):
+        self.serve("unix:{folder}/socket")
+
+    def test_nor_does_one_of_the_other_engine(self):
+        self.serve("127.0.0.1:0", "--engine=grpc", "--tls_cert={folder}/cert.pem",
+                   "--tls_key={folder}/key.pem", ctl=["--tls-ca={folder}/cert.pem"])
+
     def test_a_call_that_is_not_allowed_would_be_seen(self):
         with tempfile.TemporaryDirectory() as folder:
-            server, _ = self.start(folder, allowed_calls(Unit(UNIT)) - {"sched_setaffinity"})
+            server, _ = self.start(folder, allowed_calls(Unit(UNIT)) - {"sched_setaffinity"},
+                                   "--listen=127.0.0.1:0")
             self.assertEqual(server.wait(60), -signal.SIGSYS)
 
 
