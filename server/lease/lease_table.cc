@@ -142,7 +142,9 @@ LeaseTable::Recovery LeaseTable::Recover(std::byte* memory, uint32_t capacity, B
       // stays, or the deadline.
       records.details[handle].fence.store(0, std::memory_order_relaxed);
       records.details[handle].packed.store(now << kGrantedShift, std::memory_order_relaxed);
-      if (word.IsAt(Place::kFree)) records.words[handle].store(0, std::memory_order_relaxed);
+      if (word.leased()) continue;
+      const uint64_t bits = word.IsAt(Place::kFree) ? 0 : word.Forgotten().bits();
+      records.words[handle].store(bits, std::memory_order_relaxed);
     }
   }
   return recovery;

@@ -157,14 +157,15 @@ class LeaseTable {
   // order.
   enum class Health : uint8_t {
     kSound,
-    kUnfinished,  // free, and a grant was being written, or a bit was lost: Recover forgets it
+    kUnfinished,  // nobody's, and a grant was being written, or a bit was lost: Recover forgets it
     kDamaged,     // nobody knows who holds it: Recover quarantines it
   };
   struct Inspected {
     Handle handle = 0;
     Health health = Health::kSound;
     LeaseWord word{0};
-    GrantView grant;  // the newest one, without its deadline; true where health is kSound
+    GrantView grant;  // the newest one, without its deadline; true where health is kSound, and of
+                      // fence 0 where Recover has forgotten it
   };
   static void Inspect(std::span<const std::byte> records, uint32_t capacity,
                       const std::function<void(const Inspected&)>& visit);

@@ -49,10 +49,13 @@ LeaseTable::Inspected LeaseTable::InspectOne(const Records& records, Handle hand
     seen.grant = DetailsOf(records, handle);
     const bool details_sound = DetailsAreSound(records, handle, seen.word);
     const bool out_of_use = seen.word.IsAt(Place::kQuarantined);
+    const bool forgotten = seen.grant.fence == 0 && seen.word.OfFence(0);  // by Recover
     if (!seen.word.sound() || (seen.word.leased() && !details_sound)) {
       seen.health = Health::kDamaged;
+    } else if (details_sound || out_of_use || forgotten) {
+      seen.health = Health::kSound;
     } else {
-      seen.health = details_sound || out_of_use ? Health::kSound : Health::kUnfinished;
+      seen.health = Health::kUnfinished;
     }
     if (records.words[handle].load(std::memory_order_relaxed) == bits) break;
   }

@@ -60,6 +60,8 @@ class LeaseWord {
   [[nodiscard]] static constexpr LeaseWord Quarantined(BootMs at) {
     return Make(CodeOf(Place::kQuarantined, Ending::kNone), at, 0);
   }
+  // The same place and end, of a grant of which nothing else is known. While not leased.
+  [[nodiscard]] constexpr LeaseWord Forgotten() const { return Make(code(), time(), SumOf(0)); }
   // Whether it is as Make left it.
   [[nodiscard]] constexpr bool sound() const {
     return ((bits_ >> kCheckShift) & kCheckMask) == Fold(bits_ & ~(kCheckMask << kCheckShift));

@@ -64,7 +64,7 @@ std::string CertificateNames::Peer() const {
 std::string PeerHost(std::string_view uri) {
   const std::string_view kind = uri.substr(0, uri.find(':'));
   if (kind == "unix" || kind == "unix-abstract") return "unix";
-  if (kind != "ipv4" && kind != "ipv6") return std::string(uri);
+  if ((kind != "ipv4" && kind != "ipv6") || kind == uri) return std::string(uri);
   const std::string rest = Unescaped(uri.substr(kind.size() + 1));
   const std::string host = rest.substr(0, rest.rfind(':'));
   if (kind == "ipv4") return host;

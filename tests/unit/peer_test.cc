@@ -29,6 +29,8 @@ TEST(Peer, OfWhatIsNoAddressIsAsItIs) {
   EXPECT_EQ(PeerHost(""), "");
   EXPECT_EQ(PeerHost("fd:7"), "fd:7");
   EXPECT_EQ(PeerHost("ipv6:"), "");
+  EXPECT_EQ(PeerHost("ipv4"), "ipv4");
+  EXPECT_EQ(PeerHost("ipv6"), "ipv6");
   EXPECT_EQ(PeerHost("ipv6:[nonsense"), "nonsense");
 }
 

@@ -148,6 +148,32 @@ TEST(PoolFile, GrantOfWhichAPageIsLostIsQuarantined) {
   }
 }
 
+// It stays dirty, or resting, and readers find nothing wrong with it any more.
+TEST(PoolFile, HandleOfNobodyOfWhichAPageIsLostIsMendedWhereItIs) {
+  const std::size_t details = RoundUpToPages(std::size_t{kCapacity} * 8);
+  const TempFolder folder;
+  Life life = Begin(folder);
+  const GrantRef ref = Lease(life, 1).at(0);
+  lease::Verdict verdict;
+  constexpr lease::Disposition kDirty = lease::Disposition::kDirty;
+  life.pool->Return(0, {&ref, 1}, 0, {&verdict, 1}, {&kDirty, 1});
+  EXPECT_EQ(verdict.outcome, Outcome::kOk);
+  std::byte* const records = life.file->records();
+  std::fill_n(records + details, std::size_t{kCapacity} * 16, std::byte{0});
+  life.pool.reset();
+  const auto inspect = [records] {
+    std::vector<LeaseTable::Inspected> seen;
+    LeaseTable::Inspect({records, LeaseTable::RecordBytes(kCapacity)}, kCapacity,
+                        [&seen](const LeaseTable::Inspected& record) { seen.push_back(record); });
+    EXPECT_EQ(seen.size(), 1u);
+    EXPECT_TRUE(seen.at(0).word.IsAt(lease::Place::kDirty));
+    return seen.at(0).health;
+  };
+  EXPECT_EQ(inspect(), LeaseTable::Health::kUnfinished);
+  EXPECT_EQ(LeaseTable::Recover(records, kCapacity, 0).quarantined, 0u);
+  EXPECT_EQ(inspect(), LeaseTable::Health::kSound);
+}
+
 TEST(PoolFile, RefusesTheFileOfAnotherPool) {
   const TempFolder folder;
   Begin(folder);
