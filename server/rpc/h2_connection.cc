@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -55,9 +56,9 @@ void H2Connection::OnEvents(uint32_t events) {
 
 void H2Connection::Read() {
   uint8_t* const bytes = owner_.input();
-  const ssize_t got = tls_ == nullptr
-                          ? recv(fd_, bytes, h2_limits::kReadBytes, 0)
-                          : recv(fd_, owner_.tls_door().input(), h2_limits::kTlsReadBytes, 0);
+  const std::size_t most =
+      tls_ == nullptr ? read_bytes_ : std::min(read_bytes_, h2_limits::kTlsReadBytes);
+  const ssize_t got = recv(fd_, tls_ == nullptr ? bytes : owner_.tls_door().input(), most, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) {
     if (tls_ != nullptr && tls_->shaking_hands()) owner_.stats().tls.Note(TlsFailure::kGone);
@@ -70,12 +71,23 @@ void H2Connection::Read() {
   useful_ = false;
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);
   MarkDirty();
+  if (arrived > h2_limits::kLeastReadBytes) PaceReads(arrived == most);
   // libnghttp2 says nothing of frames that it passes over.
   if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid))) return;
   if (taken == NGHTTP2_ERR_FLOODED) (void)NoteFlood(FloodKind::kAnswers);
   if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) (void)NoteFlood(FloodKind::kContinuation);
   flooding_ ? CutOff(Cut::kFlood, NGHTTP2_ENHANCE_YOUR_CALM)
             : CutOff(Cut::kProtocol, NGHTTP2_PROTOCOL_ERROR);
+}
+
+// What was read has been handled; it was as much as was asked for where it `filled` the read.
+void H2Connection::PaceReads(bool filled) {
+  const BootNs took = BootNow() - owner_.now();
+  if (took > h2_limits::kReadNs) {
+    read_bytes_ = std::max(h2_limits::kLeastReadBytes, read_bytes_ / 2);
+  } else if (filled && took < h2_limits::kReadNs / 2) {
+    read_bytes_ = std::min(h2_limits::kReadBytes, read_bytes_ * 2);
+  }
 }
 
 void H2Connection::Flush() {

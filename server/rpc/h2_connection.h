@@ -16,6 +16,7 @@
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/connection_stats.h"
 #include "server/rpc/h2_flood_guard.h"
+#include "server/rpc/h2_limits.h"
 #include "server/rpc/h2_protocol.h"
 #include "server/rpc/h2_request_head.h"
 #include "server/rpc/peer_seats.h"
@@ -87,6 +88,7 @@ class H2Connection {
 
  private:
   void Read();
+  void PaceReads(bool filled);
   [[nodiscard]] bool BeginSession();
   // Of TLS, in h2_connection_tls.cc: what was read of the wire becomes bytes in owner_.input(), so
   // many; 0 also where it was closed.
@@ -124,8 +126,9 @@ class H2Connection {
   RequestHead head_;
   bool settled_ = false;  // the client's SETTINGS have come
   bool dirty_ = false;
-  bool flooding_ = false;  // it sent more than it may
-  bool useful_ = false;    // what was read last had something in it
+  bool flooding_ = false;                                // it sent more than it may
+  bool useful_ = false;                                  // what was read last had something in it
+  std::size_t read_bytes_ = h2_limits::kFirstReadBytes;  // of the next read, at most
   bool noted_over_ = false;
   bool aged_ = false;            // and was asked to go for that
   bool told_encodings_ = false;  // how requests may be compressed

@@ -42,9 +42,15 @@ inline constexpr std::size_t kLeastOfWorker = std::size_t{4} * 1024 * 1024;
 // What may wait for a client that does not read its stream, unless it is a single message.
 inline constexpr std::size_t kMaxOutboxBytes = std::size_t{1024} * 1024;
 
-// One read, and about one send, of a connection's turn. While the socket does not take what was
-// sent, nothing more is read.
+// The most of one read, and about one send, of a connection's turn. While the socket does not take
+// what was sent, nothing more is read.
 inline constexpr std::size_t kReadBytes = std::size_t{64} * 1024;
+// A read begins small. What takes longer than this to handle is read by halves from then on, what
+// is done in half of it by more and more: the others of the worker wait for so long, whatever a
+// client asks for.
+inline constexpr std::size_t kFirstReadBytes = std::size_t{8} * 1024;
+inline constexpr std::size_t kLeastReadBytes = std::size_t{1} * 1024;
+inline constexpr BootNs kReadNs = 500'000;
 inline constexpr std::size_t kSendBytes = std::size_t{256} * 1024;
 // Of TLS a little less is read at a time, because a record that was not whole may come with it.
 inline constexpr std::size_t kTlsReadBytes = std::size_t{44} * 1024;

@@ -42,7 +42,7 @@ def served_again(engine):
 
 def main(seconds=3.0, *names):
     seed = random.SystemRandom().randrange(2**32)
-    print(f"{HOSTILES} hostile clients, {float(seconds):g} s each; an honest one, {RATE} cycles a "
+    print(f"{HOSTILES} hostile clients, {float(seconds):g} s each; an honest one, {RATE} calls a "
           f"second, its p99 in ms; cut off: median / 99 %; seed {seed}\n")
     print("| attack | " + " | ".join(COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 1) + "|")

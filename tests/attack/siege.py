@@ -18,7 +18,7 @@ from raw_http2 import Raw
 
 HOSTILES = 8
 LOWER = 10
-RATE = 100  # cycles a second of the honest client
+RATE = 200  # calls a second of the honest client: a Lease and a Return, again and again
 GO_ON_S = 1  # how long one attack takes at the most, before its process begins another
 SPAWN = multiprocessing.get_context("spawn")  # gRPC does not live through a fork
 
@@ -46,7 +46,8 @@ def besiege(address, attacks, seed, end, said):
 
 
 def go_on(address, over, said):
-    """The honest client: (when it was due, seconds since then, error) of each cycle."""
+    """The honest client: (when it was due, seconds since then, error) of each call. A Return is due
+    when its Lease was answered."""
     import grpc
     from objpool_testing import Api
 
@@ -57,18 +58,21 @@ def go_on(address, over, said):
 
     seen = []
     with Api(At()) as api:
-        api.get_pool("ids")  # what connecting takes is no cycle's
-        due = time.monotonic()
+        api.get_pool("ids")  # what connecting takes is no call's
+        cycle_at = time.monotonic()
         while not over.is_set():
-            due += 1 / RATE
-            over.wait(max(0, due - time.monotonic()))
-            error = None
+            cycle_at += 2 / RATE
+            over.wait(max(0, cycle_at - time.monotonic()))
+            due = cycle_at
             try:
                 (grant,) = api.lease("ids").grants
+                answered = time.monotonic()
+                seen.append((due, answered - due, None))
+                due = answered
                 api.give_back("ids", grant.ref)
+                seen.append((due, time.monotonic() - due, None))
             except grpc.RpcError as failure:
-                error = str(failure.code())
-            seen.append((due, time.monotonic() - due, error))
+                seen.append((due, time.monotonic() - due, str(failure.code())))
     said.send(seen)
 
 
@@ -78,8 +82,8 @@ def pass_time(seconds):
     wait_until(lambda: time.monotonic() >= end, "time", seconds + DEADLINE_S)
 
 
-def p99_ms(cycles):
-    times = sorted(seconds for _, seconds, error in cycles if error is None)
+def p99_ms(calls):
+    times = sorted(seconds for _, seconds, error in calls if error is None)
     return times[min(len(times) - 1, len(times) * 99 // 100)] * 1000 if times else float("inf")
 
 
@@ -94,12 +98,12 @@ class Siege:
             self._run(server, list(attacks.items()), seconds, seed)
         finally:
             over.set()
-            cycles = heard.recv() if heard.poll(DEADLINE_S) else []
+            calls = heard.recv() if heard.poll(DEADLINE_S) else []
             honest.join(DEADLINE_S)
-        first = cycles[0][0] if cycles else 0
-        self.calm = [at for at in cycles if first + 0.5 < at[0] < self.began]
-        self.attacked = [at for at in cycles if self.began <= at[0] < self.ended]
-        self.after = [at for at in cycles if at[0] >= self.ended + 1]
+        first = calls[0][0] if calls else 0
+        self.calm = [at for at in calls if first + 0.5 < at[0] < self.began]
+        self.attacked = [at for at in calls if self.began <= at[0] < self.ended]
+        self.after = [at for at in calls if at[0] >= self.ended + 1]
         self.errors = sum(error is not None for _, _, error in self.calm + self.attacked)
         done = sum(error is None and seconds < 1 for _, seconds, error in self.attacked)
         self.rate = done / max(1, (self.ended - self.began) * RATE)
