@@ -8,10 +8,10 @@
 #include <semaphore>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "client/load/frame_connection.h"
+#include "server/rpc/boot_clock.h"
 #include "server/rpc/engine.h"
 
 namespace objpool::rpc {
@@ -75,7 +75,9 @@ TEST(H2Pace, WhoAsksForMuchThatTakesLongHoldsUpOthersForALittleOfIt) {
                 Answer(call);
               }));
   methods.Add("t.T", "Slow", UnaryHandler([&](UnaryCall& call) {
-                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                const BootNs until = BootNow() + 1'000'000;
+                while (BootNow() < until) {  // work
+                }
                 if (++slow == kLater) other->Ask(kMark);
                 Answer(call);
               }));
