@@ -89,7 +89,7 @@ class Connection {
 
 TEST(TlsSession, OpensHoweverTheHandshakeIsCut) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-    for (const std::size_t piece : {1, 2, 7, 100, 5000}) {
+    for (const std::size_t piece : {1u, 2u, 7u, 100u, 5000u}) {
       TlsClient client({.version = version});
       Connection server;
       server.ShakeHands(client, piece);
@@ -102,7 +102,7 @@ TEST(TlsSession, OpensHoweverTheHandshakeIsCut) {
 }
 
 TEST(TlsSession, AsksForAnotherHelloWhereItCannotDoTheGroup) {
-  for (const std::size_t piece : {1, 100, 5000}) {
+  for (const std::size_t piece : {1u, 100u, 5000u}) {
     TlsClient client({.groups = "P-521:P-256"});
     Connection server;
     server.ShakeHands(client, piece);
