@@ -77,21 +77,27 @@ class TlsClient {
     const char* groups = nullptr;      // its own choice
     const OwnCertificate* shows = nullptr;
   };
-  explicit TlsClient(const Options& options) : context_(SSL_CTX_new(TLS_client_method())) {
-    SSL_CTX_set_min_proto_version(context_.get(), options.version);
-    SSL_CTX_set_max_proto_version(context_.get(), options.version);
-    if (options.groups != nullptr) SSL_CTX_set1_groups_list(context_.get(), options.groups);
+  using Context = std::unique_ptr<SSL_CTX, Freed<&SSL_CTX_free>>;
+  // For any number of clients.
+  [[nodiscard]] static Context Make(const Options& options) {
+    Context made(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX_set_min_proto_version(made.get(), options.version);
+    SSL_CTX_set_max_proto_version(made.get(), options.version);
+    if (options.groups != nullptr) SSL_CTX_set1_groups_list(made.get(), options.groups);
     if (options.shows != nullptr) {
-      SSL_CTX_use_certificate(context_.get(), options.shows->certificate());
-      SSL_CTX_use_PrivateKey(context_.get(), options.shows->key());
+      SSL_CTX_use_certificate(made.get(), options.shows->certificate());
+      SSL_CTX_use_PrivateKey(made.get(), options.shows->key());
     }
-    ssl_.reset(SSL_new(context_.get()));
-    if (!options.protocol.empty()) {
-      const std::string list =
-          static_cast<char>(options.protocol.size()) + std::string(options.protocol);
-      SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(list.data()),
-                          static_cast<unsigned>(list.size()));
-    }
+    if (options.protocol.empty()) return made;
+    const std::string list =
+        static_cast<char>(options.protocol.size()) + std::string(options.protocol);
+    SSL_CTX_set_alpn_protos(made.get(), reinterpret_cast<const unsigned char*>(list.data()),
+                            static_cast<unsigned>(list.size()));
+    return made;
+  }
+
+  explicit TlsClient(const Options& options) : TlsClient(*Make(options)) {}
+  explicit TlsClient(SSL_CTX& context) : ssl_(SSL_new(&context)) {
     SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_connect_state(ssl_.get());
   }
@@ -133,7 +139,6 @@ class TlsClient {
   [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
 
  private:
-  std::unique_ptr<SSL_CTX, Freed<&SSL_CTX_free>> context_;
   std::unique_ptr<SSL, Freed<&SSL_free>> ssl_;
 };
 
