@@ -1,5 +1,5 @@
 // Anonymous memory of the system, kept for the next who wants as much: to map it, touch it and give
-// it back costs more than most inputs. In between nobody may touch it, and a sanitizer sees to that.
+// it back costs more than most inputs. In between nobody may touch it, which a sanitizer sees to.
 #include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 

@@ -60,11 +60,14 @@ SSL_CTX& ClientOf(uint8_t number) {
 bool IsWelcome(uint8_t number) { return number % 5 < 3; }
 
 const rpc::TlsPair& Pair() {
-  static const auto* const certificate = new OwnCertificate("server.test");
-  static std::string why;
-  static const auto* const pair = new std::shared_ptr(rpc::TlsPair::Load(
-      {.cert = certificate->cert_file(), .key = certificate->key_file(), .client_ca = {}}, why));
-  OBJPOOL_CHECK(*pair != nullptr, why.c_str());
+  static const auto* const pair = [] {
+    const OwnCertificate certificate("server.test");
+    std::string why;
+    auto* const loaded = new std::shared_ptr(rpc::TlsPair::Load(
+        {.cert = certificate.cert_file(), .key = certificate.key_file(), .client_ca = {}}, why));
+    OBJPOOL_CHECK(*loaded != nullptr, why.c_str());
+    return loaded;
+  }();
   return **pair;
 }
 
