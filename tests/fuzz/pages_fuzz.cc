@@ -17,6 +17,7 @@
 #include "server/metrics/http_endpoint.h"
 #include "server/pages.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/lockstep.h"
 #include "tests/fuzz/world.h"
 
 namespace objpool::fuzz {
@@ -66,7 +67,7 @@ class Pages {
          .serving = true,
          .up_since = 0});
   }
-  // Sends it on a connection of its own; what comes back until the server closes.
+  // Sends it on a connection of its own; what comes back until the server waits for more.
   [[nodiscard]] std::string Send(std::string_view bytes) const {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in at{};
@@ -78,19 +79,29 @@ class Pages {
     OBJPOOL_CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) == 0 &&
                       connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0,
                   "a server takes connections");
+    LetServerGo();
     (void)!send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    (void)shutdown(fd, SHUT_WR);
     std::string answer;
-    std::array<char, 65536> piece;
-    for (ssize_t got = 0; (got = recv(fd, piece.data(), piece.size(), 0)) > 0;) {
-      answer.append(piece.data(), static_cast<std::size_t>(got));
-      OBJPOOL_CHECK(answer.size() < kMostAnswer, "an answer has an end");
-    }
+    do {
+      LetServerGo();
+    } while (Receive(fd, answer));
     close(fd);
+    LetServerGo();
     return answer;
   }
 
  private:
+  // What has come; whether anything has.
+  static bool Receive(int fd, std::string& answer) {
+    const std::size_t before = answer.size();
+    std::array<char, 65536> piece;
+    for (ssize_t got = 0; (got = recv(fd, piece.data(), piece.size(), MSG_DONTWAIT)) > 0;) {
+      answer.append(piece.data(), static_cast<std::size_t>(got));
+      OBJPOOL_CHECK(answer.size() < kMostAnswer, "an answer has an end");
+    }
+    return answer.size() != before;
+  }
+
   World world_;
   StillEngine engine_;
   server::PinWatch pins_;

@@ -348,8 +348,50 @@ def page_seeds():
     return seeds
 
 
+# tls_fuzz.cc: what the client is like, and the steps of a script.
+T_RAW, T_RECORD, T_PASS, T_BYTES, T_LOSE, T_CHANGE, T_ANSWER, T_SAY, T_MUCH, T_TELL, T_END, \
+    T_TELL_END, T_KEYS = range(13)
+TLS_1_3, TLS_1_2, OTHER_GROUP, OTHER_PROTOCOL, NO_PROTOCOL = range(5)
+ALL = bytes([T_PASS, 255])
+
+
+def tls_opened(client, passing=ALL):
+    return bytes([client]) + (passing + bytes([T_ANSWER])) * 3 + passing
+
+
+def tls_seeds():
+    some = bytes([T_PASS, 3]) * 40
+    single = bytes([T_BYTES, 255]) * 6
+    both = (bytes([T_SAY]) + piece("hello") + ALL + bytes([T_TELL]) + piece("answer")
+            + bytes([T_ANSWER]))
+    seeds = {
+        "both-ways": tls_opened(TLS_1_3) + both,
+        "both-ways-1.2": tls_opened(TLS_1_2) + both,
+        "hello-again": tls_opened(OTHER_GROUP) + both,
+        "hello-again-in-bytes": tls_opened(OTHER_GROUP, single) + both,
+        "in-pieces": tls_opened(TLS_1_3, some) + both,
+        "in-bytes": tls_opened(TLS_1_2, single) + both,
+        "other-protocol": tls_opened(OTHER_PROTOCOL),
+        "no-protocol": tls_opened(NO_PROTOCOL),
+        "much": tls_opened(TLS_1_3) + bytes([T_MUCH, 19]) + some + ALL,
+        "ends": tls_opened(TLS_1_3) + both + bytes([T_END]) + ALL + bytes([T_TELL_END, T_ANSWER]),
+        "new-keys": tls_opened(TLS_1_3) + bytes([T_KEYS]) + both + bytes([T_KEYS]) + both,
+        "lost": tls_opened(TLS_1_3) + bytes([T_SAY]) + piece("hello") + bytes([T_LOSE, 10]) + ALL,
+        "plain-text": bytes([TLS_1_3, T_RAW]) + piece("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        "record-behind": tls_opened(TLS_1_2) + bytes([T_RECORD, 23]) + piece("x" * 40),
+        "alert": tls_opened(TLS_1_2, bytes([T_RECORD, 21]) + piece(b"\x02\x50")),
+        "long-record": bytes([TLS_1_3, T_RAW]) + piece(b"\x16\x03\x01\x40\x01\x01\x00\x10\x00"),
+        "no-hello": bytes([TLS_1_3, T_RECORD, 22]) + piece(b"\x02\x00\x00\x04abcd"),
+        "hello-in-records": bytes([TLS_1_3, T_RECORD, 22]) + piece(b"\x01\x00\x00\x08abcd")
+        + bytes([T_RECORD, 22]) + piece("efgh"),
+    }
+    for at in (0, 3, 5, 9, 11, 43, 76, 100):
+        seeds[f"changed-{at}"] = bytes([TLS_1_3, T_CHANGE, at, 1]) + tls_opened(TLS_1_3)[1:]
+    return seeds
+
+
 def main():
-    for target, seeds in (("h2", h2_seeds()), ("service", service_seeds()),
+    for target, seeds in (("h2", h2_seeds()), ("tls", tls_seeds()), ("service", service_seeds()),
                           ("texts", text_seeds()), ("state", state_seeds()),
                           ("dump", dump_seeds()), ("config", config_seeds()),
                           ("policy", policy_seeds()), ("pages", page_seeds())):

@@ -23,6 +23,10 @@ constexpr std::size_t kCopyBytes = 1024;
 constexpr std::size_t kSumBytes = 8;
 constexpr std::size_t kNumberBytes = 8;
 
+// Enough to be beyond any border; more takes longer only.
+constexpr std::size_t kMostGrowth = 4096;
+constexpr std::size_t kMostBytes = 40'000;
+
 uint64_t SumAt(const std::string& file, std::size_t copy, std::size_t value_bytes) {
   const auto bytes = std::as_bytes(std::span(file)).subspan(copy * kCopyBytes + kSumBytes);
   return store::Checksum(bytes.first(kNumberBytes + value_bytes));
@@ -111,7 +115,7 @@ std::string Damaged(const std::string& whole, std::size_t value_bytes, Input& in
     const std::size_t at = input.Pair();
     if (kind == kReplace) return std::string(input.Rest());
     if (kind == kCut) file.resize(std::min(file.size(), at));
-    if (kind == kGrow) file.resize(file.size() + at);
+    if (kind == kGrow && file.size() < kMostBytes) file.resize(file.size() + (at % kMostGrowth));
     if (kind != kChange && kind != kChangeAndMend) continue;
     const std::string_view bytes = input.Piece();
     if (at + bytes.size() <= file.size()) file.replace(at, bytes.size(), bytes);
