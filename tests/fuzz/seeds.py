@@ -218,17 +218,6 @@ def service_seeds():
     }
 
 
-def plain_operations():
-    """A message of a session with a Lease and a Return."""
-    request = leases.SessionRequest()
-    request.operations.add(id=1).lease.CopyFrom(leases.LeaseRequest(
-        pool="ids", holder="me", count=1, ttl=duration_pb2.Duration(seconds=30)))
-    item = request.operations.add(id=2).give_back.items.add(disposition="DISPOSITION_CLEAN")
-    request.operations[1].give_back.pool = "ids"
-    item.grant.handle, item.grant.fence, item.grant.key = 7, 2 ** 40, 2 ** 63
-    return request.SerializeToString()
-
-
 def text_seeds():
     ref = "ids/7/1795513041402036634/c7eb04ca4878aca8"
     texts = (ref, "pools/ids/7/1", "model=a100,zone!=b,rack,!spot,tier in (1,2),x notin (y)",
@@ -239,7 +228,10 @@ def text_seeds():
              "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
              b"\0\0\x05\0\x09\0\0\0\1\2x\0\0y" + b"\0\0\x08\x07" + b"\0" * 13,
              b"\x0a\x1d\x0a\x1b\x09" + b"\1" + b"\0" * 7 + b"\x11\2" + b"\0" * 7 + b"\x19\3"
-             + b"\0" * 7 + b"\x12\x02\x08\x1e", plain_operations())
+             + b"\0" * 7 + b"\x12\x02\x08\x1e",
+             leases.SessionRequest(operations=[
+                 leases.SessionOperation(id=1, lease=lease(holder="me", ttl=ms(30000))),
+                 leases.SessionOperation(id=2, give_back=back())]).SerializeToString())
     seeds = {}
     for number, text in enumerate(texts):
         data = text if isinstance(text, bytes) else text.encode()
