@@ -314,8 +314,9 @@ std::vector<std::string> Server::Describe() const {
                   engine_->address() + (tls_ == nullptr ? "" : " (TLS)") +
                   (both ? " and unix:" + config_.listen_unix : "") + " with " +
                   Plural(workers, "worker"));
-  if (metrics_ != nullptr)
+  if (metrics_ != nullptr) {
     lines.push_back("metrics at http://" + metrics_->address() + "/metrics, and a live page at /");
+  }
   if (state_ == nullptr) {
     lines.push_back(
         "all pools are volatile: after a restart, handles that clients still hold can be leased "

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kMaxWorkers = 1024;
 constexpr uint32_t kMaxConnectionsPerPeer = 65'536;
-constexpr int64_t kWeekMs = 7 * 24 * 3'600'000;
+constexpr int64_t kWeekMs = int64_t{7} * 24 * 3'600'000;
 constexpr DurationRange kConnectionAge = {100, kWeekMs};
 constexpr DurationRange kConnectionAgeGrace = {1, kWeekMs};
 constexpr DurationRange kShutdownGrace = {0, 300'000};

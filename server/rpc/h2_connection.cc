@@ -212,28 +212,27 @@ void H2Connection::MarkDirty() {
 }
 
 void H2Connection::OnTick(BootNs now) {
-  using namespace h2_limits;
   if (closed()) return;
   if (blocked_at_ != 0) {
     if (now - blocked_at_ <= owner_.request_timeout_ns()) return;
     return CutOff(Cut::kUnread, NGHTTP2_CANCEL);
   }
-  const bool headless = headers_at_ != 0 && now - headers_at_ > kHandshakeNs;
-  const bool unsettled = !settled_ && now - began_at_ > kHandshakeNs;
+  const bool headless = headers_at_ != 0 && now - headers_at_ > h2_limits::kHandshakeNs;
+  const bool unsettled = !settled_ && now - began_at_ > h2_limits::kHandshakeNs;
   const bool in_the_way = at_door_ == AtDoor::kInside && now - hello_at_ > TlsDoor::kPatienceNs &&
                           owner_.tls_door().crowded();
   if (headless || unsettled || in_the_way) return CutOff(Cut::kSlow, NGHTTP2_SETTINGS_TIMEOUT);
-  if (ping_at_ != 0 && now - ping_at_ > kKeepaliveAnswerNs) {
+  if (ping_at_ != 0 && now - ping_at_ > h2_limits::kKeepaliveAnswerNs) {
     return CutOff(Cut::kSilent, NGHTTP2_CANCEL);
   }
-  if (ping_at_ == 0 && now - frame_at_ > kKeepaliveNs) {
+  if (ping_at_ == 0 && now - frame_at_ > h2_limits::kKeepaliveNs) {
     ping_at_ = now;
     (void)nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
     MarkDirty();
   }
   if (drained_at_ != 0) return SeeOff(now);
   aged_ = now >= age_at_;
-  const bool idle = calls_ == nullptr && now - idle_at_ > kIdleNs;
+  const bool idle = calls_ == nullptr && now - idle_at_ > h2_limits::kIdleNs;
   if (!aged_ && !idle) return;
   owner_.stats().connections.Note(aged_ ? Cut::kAged : Cut::kIdle);
   Drain();
@@ -241,12 +240,11 @@ void H2Connection::OnTick(BootNs now) {
 
 // What becomes of a connection that was asked to go.
 void H2Connection::SeeOff(BootNs now) {
-  using namespace h2_limits;
   const BootNs grace_ns = owner_.age_grace_ns();
   if (aged_ && grace_ns != 0 && now - drained_at_ > grace_ns) {
     return GoAway(NGHTTP2_NO_ERROR, kCutTexts[static_cast<std::size_t>(Cut::kAged)]);
   }
-  if (now - drained_at_ > kLastCallNs && !std::exchange(told_last_, true)) {
+  if (now - drained_at_ > h2_limits::kLastCallNs && !std::exchange(told_last_, true)) {
     (void)nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
                                 nghttp2_session_get_last_proc_stream_id(session_.get()),
                                 NGHTTP2_NO_ERROR, nullptr, 0);

@@ -29,9 +29,9 @@ std::string Unescaped(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const std::string_view code = text.substr(i, 3);
-    const char plain = code == "%5B" ? '[' : code == "%5D" ? ']' : code == "%25" ? '%' : 0;
-    out += plain == 0 ? text[i] : plain;
-    if (plain != 0) i += 2;
+    const char plain = code == "%5B" ? '[' : code == "%5D" ? ']' : code == "%25" ? '%' : '\0';
+    out += plain == '\0' ? text[i] : plain;
+    if (plain != '\0') i += 2;
   }
   return out;
 }
@@ -66,10 +66,11 @@ std::string PeerHost(std::string_view uri) {
   if (kind == "unix" || kind == "unix-abstract") return "unix";
   if ((kind != "ipv4" && kind != "ipv6") || kind == uri) return std::string(uri);
   const std::string rest = Unescaped(uri.substr(kind.size() + 1));
-  const std::string host = rest.substr(0, rest.rfind(':'));
+  std::string host = rest.substr(0, rest.rfind(':'));
   if (kind == "ipv4") return host;
-  const std::size_t first = host.starts_with('[') ? 1 : 0;
-  return HostOfV6(std::string_view(host).substr(first, host.find_first_of("]%", first) - first));
+  const std::string_view whole = host;
+  const std::size_t first = whole.starts_with('[') ? 1 : 0;
+  return HostOfV6(whole.substr(first, whole.find_first_of("]%", first) - first));
 }
 
 }  // namespace objpool::rpc

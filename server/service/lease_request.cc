@@ -70,6 +70,7 @@ lease::ClassMask ReadSelector(const v1::LeaseRequest& request, const NamedPool& 
     return classes.all();
   }
   std::vector<lease::SelectorTerm> terms;
+  terms.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) {
     terms.push_back(ReadTerm(request.selector(i), "selector[" + std::to_string(i) + "]", bad));
   }

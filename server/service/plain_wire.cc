@@ -103,7 +103,7 @@ bool ReadFields(std::string_view bytes, Take take) {
   return reader.good();
 }
 
-bool ReadTtl(std::string_view bytes, PlainLease::Ttl& ttl) {
+bool ReadTtl(std::string_view bytes, PlainTtl& ttl) {
   using Duration = google::protobuf::Duration;
   return ReadFields(bytes, [&](uint8_t key, FieldReader& from) {
     switch (key) {

@@ -21,17 +21,16 @@
 
 namespace objpool::server {
 
+struct PlainTtl {
+  int64_t seconds = 0;
+  int32_t nanos = 0;
+};
 // A LeaseRequest. Its texts lie in the message, and are ASCII.
 struct PlainLease {
-  struct Ttl {
-    int64_t seconds = 0;
-    int32_t nanos = 0;
-  };
-
   std::string_view pool;
   std::string_view holder;
   uint32_t count = 1;  // 1 .. kMaxBatch: all of them or none
-  std::optional<Ttl> ttl;
+  std::optional<PlainTtl> ttl;
 };
 // False where it has anything else.
 [[nodiscard]] bool ReadPlainLease(std::string_view request, PlainLease& to);

@@ -73,8 +73,8 @@ void ReadSelector(Input input) {
 void ReadToken(Input input) {
   const std::string_view text = input.Rest();
   const auto token = server::ParseToken(text);
-  if (token)
-    OBJPOOL_CHECK(server::ParseToken(server::TokenText(*token)) == token, "it reads again");
+  if (!token) return;
+  OBJPOOL_CHECK(server::ParseToken(server::TokenText(*token)) == token, "it reads again");
 }
 
 void ReadDuration(Input input) {
@@ -250,8 +250,8 @@ constexpr std::array kParsers = {&ReadRef,      &ReadRefWithoutKey, &ReadSelecto
 }  // namespace objpool::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t count) {
-  using namespace objpool::fuzz;
-  Input input(bytes, count);
+  using objpool::fuzz::kParsers;
+  objpool::fuzz::Input input(bytes, count);
   kParsers[input.Byte() % kParsers.size()](input);
   return 0;
 }

@@ -57,7 +57,7 @@ class Client final : public load::FrameConnection::Listener {
 };
 
 void Answer(UnaryCall& call) {
-  call.AllocateReply(0);
+  (void)call.AllocateReply(0);
   call.Finish({});
 }
 

@@ -73,7 +73,7 @@ class Connection {
   }
   void Say(std::string_view plain) { EXPECT_TRUE(session_.Seal(plain, answer_)); }
   [[nodiscard]] std::string TakeAnswer() {
-    const std::string taken(answer_.view());
+    std::string taken(answer_.view());
     answer_.Clear();
     return taken;
   }
