@@ -18,6 +18,7 @@ readonly repository=${here%/tests/deploy}
 readonly base=docker.io/library/debian:bookworm-slim
 readonly image=localhost/objpoold-test
 readonly ready_s=30  # only a bug takes so long
+readonly max_mb=60   # over its base; deploy/README.md has the size
 # shellcheck source=tests/deploy/checks.sh
 . "$here/checks.sh"
 
@@ -160,6 +161,8 @@ drains() {
 }
 
 check_image() {
+  check "is not much larger than its base" \
+    test $(($(size_mb "$image") - $(size_mb "$base"))) -lt "$max_mb"
   check "the user is a number and not root" is "$(config_of .Config.User)" 65532:65532
   check "the entry point is exec form" is "$(config_of .Config.Entrypoint)" "[/usr/bin/objpoold]"
   check "the command names the configuration" \

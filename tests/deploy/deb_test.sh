@@ -108,10 +108,10 @@ check_files() {
 }
 
 check_installed() {
-  local package depends
+  local library depends
   depends=$(inside dpkg-query --show --showformat '${Depends}' objpool)
-  for package in libssl3 libnghttp2-14 zlib1g; do
-    check "it depends on $package" says "$package (" "$depends"
+  for library in libssl3 libnghttp2-14 zlib1g; do
+    check "it depends on $library" says "$library (" "$depends"
   done
   check "the user is not root, has no shell and a home for state" \
     says ":/var/lib/objpool:/usr/sbin/nologin" "$(inside getent passwd objpool)"
