@@ -11,7 +11,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 # Target, its share of executions in percent (the fast ones more), and the longest input.
-readonly -A share=([h2]=20 [service]=1 [config]=7 [policy]=7 [state]=20 [dump]=2 [texts]=41
+readonly -A share=([h2]=14 [service]=1 [config]=7 [policy]=7 [state]=20 [dump]=2 [texts]=47
   [pages]=1 [tls]=1)
 readonly -A length=([h2]=2048 [service]=2048 [config]=2048 [policy]=1024 [state]=512 [dump]=512
   [texts]=512 [pages]=1024 [tls]=512)

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pool/base/check.h"
@@ -53,7 +54,7 @@ enum Kind : uint8_t {
 SSL_CTX& ClientOf(uint8_t number) {
   static const auto* const all = new std::array<TlsClient::Context, 5>{
       TlsClient::Make({}), TlsClient::Make({.version = TLS1_2_VERSION}),
-      TlsClient::Make({.groups = "P-521:P-256"}),  // its hello is asked for again
+      TlsClient::Make({.groups = "X448:P-256"}),  // its hello is asked for again
       TlsClient::Make({.protocol = "http/1.1"}), TlsClient::Make({.protocol = ""})};
   return *(*all)[number % all->size()];
 }
@@ -77,7 +78,6 @@ class Script {
       : input_(input), number_(input_.Byte()), client_(ClientOf(number_)), pair_(Pair()) {}
 
   void Run() {
-    client_.ShakeHands();
     for (int step = 0; step < kMostSteps && !input_.empty(); ++step) {
       Do(static_cast<Kind>(input_.Byte() % kKinds));
     }
@@ -173,6 +173,8 @@ class Script {
     return taken;
   }
   void Gather() {
+    // To begin with, it makes a key; where all is forged nobody needs that.
+    if (!std::exchange(begun_, true)) client_.ShakeHands();
     if (taken_ == on_the_way_.size()) {
       on_the_way_.clear();
       taken_ = 0;
@@ -220,6 +222,7 @@ class Script {
   std::string heard_of_client_;  // by the server
   std::string told_;             // by the server
   std::string heard_;            // by the client
+  bool begun_ = false;           // the client has
   bool honest_ = true;           // nobody has come between them
   bool ended_ = false;           // the server has said that nothing more comes
 };
