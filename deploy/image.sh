@@ -6,12 +6,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly tag=localhost/objpool
 
-# What an image says about itself. A checkout without git has no revision.
+# What an image says about itself, as labels: buildah takes a layer with other build arguments for the
+# same one. A checkout without git has no revision.
 version=$(sed -n 's/^project(objpool VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 created=$(git log -1 --format=%cI 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)
-arguments=(--tag "$tag:latest" --tag "$tag:$version"
-  --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "CREATED=$created")
+about=org.opencontainers.image
+arguments=(--tag "$tag:latest" --tag "$tag:$version" --label "$about.version=$version"
+  --label "$about.revision=$revision" --label "$about.created=$created")
 
 engine() {
   local name

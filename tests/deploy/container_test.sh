@@ -186,6 +186,14 @@ check_image() {
   podman image unmount "$image" >/dev/null
 }
 
+# What `make image` builds of the same sources: only the labels are new.
+check_made_image() {
+  check "make image builds it" env BUILDAH_ISOLATION=chroot "$repository/deploy/image.sh"
+  check "its revision is this one" \
+    is "$(podman image inspect --format '{{index .Labels "org.opencontainers.image.revision"}}' \
+      localhost/objpool)" "$(git -C "$repository" rev-parse HEAD 2>/dev/null || echo unknown)"
+}
+
 # All restrictions at once, and a user that nobody knows.
 restrict() {
   local cpu
@@ -334,6 +342,7 @@ main() {
   must "the image builds" build_image
   echo "image: $(size_mb "$image") MB, of which the base is $(size_mb "$base") MB"
   check_image
+  check_made_image
   restrict
   check_confined
   check_tls

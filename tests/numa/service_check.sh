@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # Holds the service to its promises on a machine with NUMA nodes. Runs in the guest of vm.sh, with
-# objpoold, objpoolctl and ledger_load beside it, and is told the shape of the guest:
+# objpoold, objpoolctl, ledger_load and refuse_numa_calls beside it, and is told the shape of the
+# guest:
 #
 #   service_check.sh NODESxSOCKETSxCORESxTHREADS
 #
@@ -72,6 +73,7 @@ occupancy() {
 # The same, as words, where each node has as many.
 evenly() { seq 0 $((nodes - 1)) | sed "s/\$/:$1/" | xargs; }
 
+# start [PROGRAM]: through that program.
 start() {
   cat >/tmp/config.textproto <<END
 pools { name: "ids" ids { count: $capacity } ttl_default { seconds: 3600 } }
@@ -81,7 +83,8 @@ pools {
   ttl_default { seconds: 3600 }
 }
 END
-  ./objpoold --config=/tmp/config.textproto --ready_file=$ready 2>/tmp/log &
+  rm -f $ready
+  "$@" ./objpoold --config=/tmp/config.textproto --ready_file=$ready 2>/tmp/log &
   server=$!
   tries=0
   until [ -e $ready ]; do
@@ -232,6 +235,23 @@ check_placement() {
     "$(awk '/^objpool_buffer_pages_misplaced/ { sum += $2 } END { print sum + 0 }' /tmp/metrics)" 0
 }
 
+stop() {
+  kill -TERM $server
+  wait $server
+  expect "objpoold ends with" $? 0
+}
+
+# As in a container: memory is still where it should be, and the kernel does not say so.
+check_refused() {
+  start ./refuse_numa_calls
+  check_buffers
+  expect "who knows where pages are" \
+    "$(wget -q -O - http://127.0.0.1:9742/metrics |
+      sed -n 's/^objpool_numa_info{.*checked_by="\([a-z_]*\)".*/\1/p')" refused
+  check_drain buffers
+  stop
+}
+
 start
 check_workers
 check_buffers
@@ -245,8 +265,7 @@ check_placement
 check_offline
 check_cpuset
 ctl text pools ids
-kill -TERM $server
-wait $server
-expect "objpoold ends with" $? 0
+stop
+check_refused
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]
