@@ -59,9 +59,9 @@ void SetTimeFromNow(uint64_t ms, google::protobuf::Timestamp& time);
 
 // When grants end that are given now.
 [[nodiscard]] GrantTimes TimesFromNow(uint64_t ttl_ms);
-
 // The ID of a pool's first handle, where grants say nothing but IDs: no labels, no buffers.
 [[nodiscard]] std::optional<int64_t> FirstPlainId(const NamedPool& pool);
+
 // What the handle stands for, and what it is like.
 void SetValue(const NamedPool& pool, uint32_t handle, v1::Grant& grant);
 // Its labels, into a message that has some.

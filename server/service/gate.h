@@ -59,6 +59,9 @@ class Gate {
   // What came of it, where that is to be written down.
   void Note(const CallInfo& info, const Ask& ask, const google::rpc::Status& result);
 
+  // Another number for each policy: who has looked at one need not again. Any thread.
+  [[nodiscard]] uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
+
   // Calls that were refused. Any thread.
   [[nodiscard]] uint64_t denied(settings::Group group) const;
 

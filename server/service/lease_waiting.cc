@@ -110,8 +110,7 @@ Gate::Ask LeaseWaiting::AskOf(const Call& call) {
 }
 
 bool LeaseWaiting::MayWait(const Call& call, uint32_t worker) const {
-  return gate_ == nullptr ||
-         gate_->Allows({.worker = worker, .now = {}, .peer = call.peer}, AskOf(call));
+  return gate_->Allows({.worker = worker, .now = {}, .peer = call.peer}, AskOf(call));
 }
 
 // The next one with its id begins anew.
@@ -159,12 +158,14 @@ void LeaseWaiting::Deliver(Desk& desk, uint32_t worker, lease::BootMs now) {
 }
 
 void LeaseWaiting::GiveUp(Desk& desk, uint32_t worker, lease::BootMs now, bool shutting_down) {
+  const uint64_t policy = gate_ == nullptr ? 0 : gate_->epoch();
+  const bool another_policy = std::exchange(desk.policy, policy) != policy;
   // Backwards: what is removed is replaced by one that was looked at already.
   for (std::size_t i = desk.calls.size(); i > 0; --i) {
     Call& call = *desk.calls[i - 1];
     const bool cancelled = call.asker->cancelled();
     const bool draining = call.pool.leases->draining();
-    const bool allowed = MayWait(call, worker);
+    const bool allowed = !another_policy || MayWait(call, worker);
     if (!cancelled && !shutting_down && !draining && allowed && now < call.give_up_at) continue;
     if (!call.pool.leases->StopWaiting(worker, call, now)) continue;  // its answer is in the inbox
     const std::unique_ptr<Call> removed = Remove(desk, call);

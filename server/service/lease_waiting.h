@@ -63,6 +63,7 @@ class LeaseWaiting {
     // The worker's own.
     std::vector<std::unique_ptr<Call>> calls;
     lease::BootMs next_look_at = 0;
+    uint64_t policy = 0;  // the one that they were looked at by: Gate::epoch
     // Anybody's.
     std::atomic<bool> has_mail{false};
     std::mutex lock;
