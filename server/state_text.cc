@@ -13,7 +13,7 @@ constexpr std::string_view kDigits = "0123456789abcdef";
 
 bool IsPlain(unsigned char byte) { return byte >= 0x20 && byte < 0x7f; }
 
-std::string Quoted(std::string_view text) {
+std::string JsonQuoted(std::string_view text) {
   // Bytes that are no text are shown as the characters of their numbers.
   const bool utf8 = IsUtf8(std::string(text));
   std::string out = "\"";
@@ -74,12 +74,12 @@ std::string Escaped(std::string_view text) {
 }
 
 JsonLine& JsonLine::Add(std::string_view key, std::string_view text) {
-  return Raw(key, Quoted(text));
+  return Raw(key, JsonQuoted(text));
 }
 
 JsonLine& JsonLine::Raw(std::string_view key, std::string_view value) {
   if (!fields_.empty()) fields_ += ", ";
-  fields_.append(Quoted(key)).append(": ").append(value);
+  fields_.append(JsonQuoted(key)).append(": ").append(value);
   return *this;
 }
 

@@ -129,7 +129,7 @@ std::string Fill(Recording& result) {
          " that were measured whole, with leases; got " + std::to_string(result.seconds.size());
 }
 
-std::vector<double> ValuesOf(const Recording& result, const char* field) {
+std::vector<double> MeasuredOf(const Recording& result, const char* field) {
   std::vector<double> values;
   for (const Struct& second : result.seconds) values.push_back(NumberOf(second, field));
   return values;
@@ -144,8 +144,8 @@ double Mean(const std::vector<double>& values) {
 // A difference is one when the whole interval is beyond what is tolerated.
 Finding Compare(const Metric& metric, const Recording& before, const Recording& after,
                 double tolerance) {
-  const std::vector<double> a = ValuesOf(before, metric.field);
-  const std::vector<double> b = ValuesOf(after, metric.field);
+  const std::vector<double> a = MeasuredOf(before, metric.field);
+  const std::vector<double> b = MeasuredOf(after, metric.field);
   Finding finding = {.metric = metric,
                      .before = Mean(a),
                      .after = Mean(b),

@@ -25,7 +25,7 @@ void Charts(const std::vector<BenchSecond>& seconds, HtmlPage& page) {
        line("exhausted", 4, &BenchSecond::exhausted), line("failed", 5, &BenchSecond::failed)});
 }
 
-void Seconds(const std::vector<BenchSecond>& seconds, HtmlPage& page) {
+void DrawSeconds(const std::vector<BenchSecond>& seconds, HtmlPage& page) {
   std::vector<Row> rows = {{"second", "measured", "leased", "returned", "exhausted", "failed"}};
   for (const BenchSecond& second : seconds) {
     rows.push_back({std::to_string(rows.size()), second.measured ? "yes" : "no",
@@ -74,7 +74,7 @@ void BenchReport::WritePage(std::ostream& out) const {
   for (const auto& [kind, count] : errors_) text << kind << ' ' << count << "; ";
   if (delta_) WriteDelta(*delta_, text);
   page.Note(text.str());
-  Seconds(seconds_, page);
+  DrawSeconds(seconds_, page);
   std::ostringstream json;
   WriteJson(json);
   page.End(json.str());

@@ -27,9 +27,9 @@ void LatencyField(const char* name, const base::LogHistogram& ns, JsonWriter& js
   json.BeginObject(name);
   json.Field("count", ns.count());
   for (const LatencyShare& share : kLatencyShares) {
-    json.Field(share.field, Us(static_cast<double>(ns.Quantile(share.quantile))));
+    json.Field(share.field, Us(ns.Quantile(share.quantile)));
   }
-  json.Field("max", Us(static_cast<double>(ns.max())));
+  json.Field("max", Us(ns.max()));
   json.Field("mean", Us(ns.mean()));
   json.EndObject();
 }

@@ -25,6 +25,7 @@ inline constexpr std::array<LatencyShare, 5> kLatencyShares = {{{0.5, "p50", "p5
 
 // Of histograms of nanoseconds, in microseconds.
 [[nodiscard]] inline double Us(double ns) { return ns / 1000; }
+[[nodiscard]] inline double Us(uint64_t ns) { return Us(static_cast<double>(ns)); }
 [[nodiscard]] Row LatencyHeading();
 [[nodiscard]] Row LatencyRow(const char* name, const base::LogHistogram& ns, int digits = 1);
 // Null where nothing was counted.

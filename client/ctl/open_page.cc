@@ -16,7 +16,6 @@ using load::OpenLoopSecond;
 
 // As the JSON has them.
 std::string Exact(double number) { return Decimal(number, 3); }
-double UsOf(uint64_t ns) { return Us(static_cast<double>(ns)); }
 
 std::string TextOf(const std::string& text) { return text; }
 std::string TextOf(double number) { return Exact(number); }
@@ -52,7 +51,7 @@ void Charts(const load::OpenLoopResult& result, HtmlPage& page) {
   const auto times = [&](const char* name, std::size_t style, uint64_t OpenLoopSecond::*member) {
     SecondsLine line{.name = name, .style = style, .values = {}};
     for (const OpenLoopSecond& second : result.seconds) {
-      line.values.push_back(second.leased == 0 ? -1 : UsOf(second.*member));
+      line.values.push_back(second.leased == 0 ? -1 : Us(second.*member));
     }
     return line;
   };
@@ -97,7 +96,7 @@ void Seconds(const load::OpenLoopResult& result, HtmlPage& page) {
       row.push_back(std::to_string(count));
     }
     for (const uint64_t ns : {second.p50_ns, second.p99_ns, second.max_ns}) {
-      row.push_back(Exact(UsOf(ns)));
+      row.push_back(Exact(Us(ns)));
     }
     rows.push_back(row);
   }
@@ -118,7 +117,7 @@ void WritePage(const OpenReport& report, std::ostream& out) {
   const auto leases = [&](double quantile) {
     return result.lease_ns.count() == 0
                ? "-"
-               : Decimal(UsOf(result.lease_ns.Quantile(quantile)), 1) + " us";
+               : Decimal(Us(result.lease_ns.Quantile(quantile)), 1) + " us";
   };
   page.Tiles({{Decimal(result.cycles_per_s(), 1), "cycles/s"},
               {leases(0.5), "lease, p50"},

@@ -13,8 +13,6 @@ namespace {
 
 using load::OpenLoopResult;
 
-double UsOf(uint64_t ns) { return Us(static_cast<double>(ns)); }
-
 // "fixed", "uniform" or "exponential".
 const char* NameOf(HoldDistribution distribution) {
   switch (distribution) {
@@ -42,9 +40,9 @@ void RunFields(const OpenLoopResult& result, JsonWriter& json) {
     json.Field("returned", second.returned);
     json.Field("exhausted", second.exhausted);
     json.Field("failed", second.failed);
-    json.Field("lease_p50_us", UsOf(second.p50_ns));
-    json.Field("lease_p99_us", UsOf(second.p99_ns));
-    json.Field("lease_max_us", UsOf(second.max_ns));
+    json.Field("lease_p50_us", Us(second.p50_ns));
+    json.Field("lease_p99_us", Us(second.p99_ns));
+    json.Field("lease_max_us", Us(second.max_ns));
     json.EndObject();
   }
   json.EndArray();

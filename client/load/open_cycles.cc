@@ -40,8 +40,6 @@ Answer RenewAnswer(uint32_t status, std::string_view reply, std::size_t grants) 
   return SaysAllRenewed(reply, grants) ? Answer::kReturned : Answer::kOther;
 }
 
-uint64_t Count(std::chrono::nanoseconds time) { return static_cast<uint64_t>(time.count()); }
-
 }  // namespace
 
 OpenCycles::OpenCycles(const OpenLoopOptions& options, OpenLoopResult& result, OpenWires& wires,
@@ -174,7 +172,7 @@ void OpenCycles::OnLease(uint32_t number, uint32_t status, std::string& reply) {
 
 // It holds from now on.
 void OpenCycles::Held(Cycle& cycle) {
-  const uint64_t together_ns = Count(options_.return_together);
+  const uint64_t together_ns = CountNs(options_.return_together);
   cycle.return_ns = together_ns != 0 ? NextOf(together_ns) : now_ns() + HoldNs();
   if (options_.return_rate > 0) cycle.return_ns = UINT64_MAX;
   cycle.renews = options_.renews;
@@ -186,7 +184,7 @@ void OpenCycles::HoldOn(uint32_t number) {
   Cycle& cycle = cycles_[number];
   uint64_t renew_ns = cycle.return_ns;
   if (options_.renew_together.count() != 0) {
-    renew_ns = NextOf(Count(options_.renew_together));
+    renew_ns = NextOf(CountNs(options_.renew_together));
   } else if (cycle.renews != 0 && cycle.return_ns > cycle.due_ns) {
     renew_ns = cycle.due_ns + ((cycle.return_ns - cycle.due_ns) / (cycle.renews + 1));
     --cycle.renews;

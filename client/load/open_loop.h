@@ -71,6 +71,10 @@ struct OpenLoopOptions {
   std::function<void(const OpenLoopSecond&)> on_second;
 };
 
+[[nodiscard]] inline uint64_t CountNs(std::chrono::nanoseconds time) {
+  return static_cast<uint64_t>(time.count());
+}
+
 struct OpenLoopResult {
   // Of the measured part. Latencies in nanoseconds, from the intended start.
   base::LogHistogram lease_ns;

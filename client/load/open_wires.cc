@@ -31,7 +31,7 @@ SessionVerb VerbOf(OpenWires::Method method) {
 constexpr uint64_t kSpinNs = 60'000;
 // A server that is away is looked for so often, and for so long.
 constexpr uint64_t kTryEveryNs = 20'000'000;
-constexpr uint64_t kPatienceNs = 30'000'000'000;
+constexpr uint64_t kReconnectPatienceNs = 30'000'000'000;
 
 }  // namespace
 
@@ -174,7 +174,7 @@ void OpenWires::Mend() {
   }
   now_ns_ = EventLoop::NowNs();
   try_at_ns_ = now_ns_ + kTryEveryNs;
-  if (down_ != 0 && now_ns_ - down_since_ns_ > kPatienceNs) return Fail(why);
+  if (down_ != 0 && now_ns_ - down_since_ns_ > kReconnectPatienceNs) return Fail(why);
   for (Group& group : groups_) ServeWaiting(group);
 }
 

@@ -9,9 +9,7 @@ namespace objpool::load {
 namespace {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
-constexpr uint64_t kPatienceNs = 60 * kSecondNs;  // for answers at the end
-
-uint64_t Count(std::chrono::nanoseconds time) { return static_cast<uint64_t>(time.count()); }
+constexpr uint64_t kAnswerPatienceNs = 60 * kSecondNs;  // for answers at the end
 
 }  // namespace
 
@@ -27,17 +25,17 @@ OpenWorker::OpenWorker(const OpenLoopOptions& options, SecondTaker& seconds)
 void OpenWorker::Schedule(uint64_t begin_ns) {
   wires_.Wake();
   times_.begin_ns = begin_ns;
-  times_.measure_from_ns = times_.begin_ns + options_.arrivals.ramp_ns + Count(options_.warmup);
-  times_.measure_to_ns = times_.measure_from_ns + Count(options_.duration);
+  times_.measure_from_ns = times_.begin_ns + options_.arrivals.ramp_ns + CountNs(options_.warmup);
+  times_.measure_to_ns = times_.measure_from_ns + CountNs(options_.duration);
   second_ends_ns_ = times_.begin_ns + kSecondNs;
-  const uint64_t every_ns = Count(options_.break_every);
+  const uint64_t every_ns = CountNs(options_.break_every);
   if (every_ns != 0) crash_at_ns_ = times_.begin_ns + every_ns;
 }
 
 void OpenWorker::CrashWhatIsDue() {
   if (wires_.now_ns() < crash_at_ns_) return;
   cycles_.Crash(static_cast<uint32_t>(result_->breaks++ % wires_.count()));
-  crash_at_ns_ += Count(options_.break_every);
+  crash_at_ns_ += CountNs(options_.break_every);
 }
 
 bool OpenWorker::Turn(uint64_t until_ns, std::string& why) {
@@ -115,12 +113,12 @@ bool OpenWorker::Run(uint64_t begin_ns, const std::function<bool()>& stop, std::
 
 // What is held comes back in its time, or now where it has none or the run is stopped.
 bool OpenWorker::RunOut(const std::function<bool()>& stop, std::string& why) {
-  uint64_t give_up_ns = wires_.now_ns() + kPatienceNs;
+  uint64_t give_up_ns = wires_.now_ns() + kAnswerPatienceNs;
   while (!cycles_.idle() && wires_.now_ns() < give_up_ns) {
     if (stop() || options_.return_rate > 0) cycles_.GiveAllBack();
     cycles_.DoWhatIsDue();
     const uint64_t next_ns = cycles_.next_ns();
-    if (next_ns != UINT64_MAX) give_up_ns = std::max(give_up_ns, next_ns + kPatienceNs);
+    if (next_ns != UINT64_MAX) give_up_ns = std::max(give_up_ns, next_ns + kAnswerPatienceNs);
     if (!Turn(std::min(next_ns, give_up_ns), why)) return false;
   }
   if (!cycles_.idle()) why = "calls did not end";

@@ -13,7 +13,7 @@ namespace {
 
 using google::rpc::Status;
 
-constexpr const char* kService = "objpool.v1.BufferService";
+constexpr const char* kBufferService = "objpool.v1.BufferService";
 
 // Sends a piece, chunk by chunk, as fast as the client takes them.
 class ReadStream final : public BufferStream {
@@ -166,10 +166,10 @@ void BufferService::AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gat
   desks_ = std::vector<BufferDesk>(workers);
   const Door read{gate, settings::Method::kRead};
   const Door write{gate, settings::Method::kWrite};
-  methods.Add(kService, "Read", GuardedStream(read, [this, read](rpc::StreamCall& call) {
+  methods.Add(kBufferService, "Read", GuardedStream(read, [this, read](rpc::StreamCall& call) {
                 return std::make_unique<ReadStream>(pools_, desks_[call.worker()], read, call);
               }));
-  methods.Add(kService, "Write", GuardedStream(write, [this, write](rpc::StreamCall& call) {
+  methods.Add(kBufferService, "Write", GuardedStream(write, [this, write](rpc::StreamCall& call) {
                 return std::make_unique<WriteStream>(pools_, desks_[call.worker()], write, call);
               }));
 }

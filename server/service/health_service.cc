@@ -11,7 +11,7 @@ namespace {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-constexpr const char* kService = "grpc.health.v1.Health";
+constexpr const char* kHealthService = "grpc.health.v1.Health";
 
 // One watcher: told the state now, and whenever it changes.
 class Watch final : public rpc::StreamHandler {
@@ -86,10 +86,10 @@ google::rpc::Status HealthService::Check(const CallInfo& /*info*/,
 
 void HealthService::AddTo(rpc::MethodTable& methods, uint32_t workers) {
   methods.Add(
-      kService, "Check",
+      kHealthService, "Check",
       TypedHandler<HealthCheckRequest, HealthCheckResponse>(
           std::nullopt, pools_.clock(), workers, std::bind_front(&HealthService::Check, this)));
-  methods.Add(kService, "Watch",
+  methods.Add(kHealthService, "Watch",
               [this](rpc::StreamCall& call) { return std::make_unique<Watch>(*this, call); });
   services_ = methods.Services();
 }

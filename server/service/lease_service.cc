@@ -23,7 +23,7 @@ using lease::kMaxBatch;
 using lease::Verdict;
 using settings::Method;
 
-constexpr const char* kService = "objpool.v1.LeaseService";
+constexpr const char* kLeaseService = "objpool.v1.LeaseService";
 
 GrantRef ToRef(const v1::GrantRef& ref) { return {ref.handle(), ref.fence(), ref.key()}; }
 
@@ -364,28 +364,29 @@ void LeaseService::AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate
   auto lease = TypedHandler<v1::LeaseRequest, v1::LeaseResponse>(
       Door{gate, Method::kLease}, pools_.clock(), workers,
       std::bind_front(&LeaseService::Lease, this), &disk_);
-  methods.Add(kService, "Lease", [plain, lease = std::move(lease)](rpc::UnaryCall& call) {
+  methods.Add(kLeaseService, "Lease", [plain, lease = std::move(lease)](rpc::UnaryCall& call) {
     if (!plain->Lease(call)) lease(call);
   });
   auto give_back = TypedHandler<v1::ReturnRequest, v1::ReturnResponse>(
       Door{gate, Method::kReturn}, pools_.clock(), workers,
       std::bind_front(&LeaseService::Return, this));
-  methods.Add(kService, "Return", [plain, give_back = std::move(give_back)](rpc::UnaryCall& call) {
-    if (!plain->Return(call)) give_back(call);
-  });
-  methods.Add(kService, "Renew",
+  methods.Add(kLeaseService, "Return",
+              [plain, give_back = std::move(give_back)](rpc::UnaryCall& call) {
+                if (!plain->Return(call)) give_back(call);
+              });
+  methods.Add(kLeaseService, "Renew",
               TypedHandler<v1::RenewRequest, v1::RenewResponse>(
                   Door{gate, Method::kRenew}, pools_.clock(), workers,
                   std::bind_front(&LeaseService::Renew, this), &disk_));
-  methods.Add(kService, "GetGrant",
+  methods.Add(kLeaseService, "GetGrant",
               TypedHandler<v1::GetGrantRequest, v1::GetGrantResponse>(
                   Door{gate, Method::kGetGrant}, pools_.clock(), workers,
                   std::bind_front(&LeaseService::GetGrant, this)));
-  methods.Add(kService, "CheckFence",
+  methods.Add(kLeaseService, "CheckFence",
               TypedHandler<v1::CheckFenceRequest, v1::CheckFenceResponse>(
                   Door{gate, Method::kCheckFence}, pools_.clock(), workers,
                   std::bind_front(&LeaseService::CheckFence, this)));
-  methods.Add(kService, "ListGrants",
+  methods.Add(kLeaseService, "ListGrants",
               TypedHandler<v1::ListGrantsRequest, v1::ListGrantsResponse>(
                   Door{gate, Method::kListGrants}, pools_.clock(), workers,
                   std::bind_front(&LeaseService::ListGrants, this)));

@@ -15,8 +15,6 @@ namespace {
 using google::rpc::Status;
 using settings::Method;
 
-constexpr const char* kService = "objpool.v1.PoolService";
-
 // What the configuration's checks found, as errors of fields.
 Status ToError(const ConfigErrors& errors) {
   Violations bad;
@@ -132,27 +130,27 @@ Status PoolService::DeletePool(const CallInfo& info, const v1::DeletePoolRequest
 }
 
 void PoolService::AddAdminTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
-  methods.Add(kService, "CreatePool",
+  methods.Add(kName, "CreatePool",
               TypedHandler<v1::CreatePoolRequest, v1::CreatePoolResponse>(
                   Door{gate, Method::kCreatePool}, pools_.clock(), workers,
                   std::bind_front(&PoolService::CreatePool, this)));
-  methods.Add(kService, "UpdatePool",
+  methods.Add(kName, "UpdatePool",
               TypedHandler<v1::UpdatePoolRequest, v1::UpdatePoolResponse>(
                   Door{gate, Method::kUpdatePool}, pools_.clock(), workers,
                   std::bind_front(&PoolService::UpdatePool, this)));
-  methods.Add(kService, "DrainPool",
+  methods.Add(kName, "DrainPool",
               TypedHandler<v1::DrainPoolRequest, v1::DrainPoolResponse>(
                   Door{gate, Method::kDrainPool}, pools_.clock(), workers,
                   std::bind_front(&PoolService::DrainPool, this)));
-  methods.Add(kService, "ResumePool",
+  methods.Add(kName, "ResumePool",
               TypedHandler<v1::ResumePoolRequest, v1::ResumePoolResponse>(
                   Door{gate, Method::kResumePool}, pools_.clock(), workers,
                   std::bind_front(&PoolService::ResumePool, this)));
-  methods.Add(kService, "DeletePool",
+  methods.Add(kName, "DeletePool",
               TypedHandler<v1::DeletePoolRequest, v1::DeletePoolResponse>(
                   Door{gate, Method::kDeletePool}, pools_.clock(), workers,
                   std::bind_front(&PoolService::DeletePool, this)));
-  methods.Add(kService, "WatchPool",
+  methods.Add(kName, "WatchPool",
               GuardedStream({gate, Method::kWatchPool}, [this, &gate](rpc::StreamCall& call) {
                 return WatchPool(pools_, gate, call);
               }));

@@ -16,7 +16,6 @@ using google::rpc::Status;
 using lease::LeasePool;
 using settings::Method;
 
-constexpr const char* kService = "objpool.v1.PoolService";
 constexpr uint32_t kMaxLooked = 16'384;  // as ListGrants
 // Looks of an audit: differences of handles on their way are gone at the next one.
 constexpr uint32_t kMaxLooks = 20;
@@ -183,23 +182,23 @@ std::optional<Status> PoolService::AuditPool(const CallInfo& info,
 }
 
 void PoolService::AddHandlesTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
-  methods.Add(kService, "GetHandle",
+  methods.Add(kName, "GetHandle",
               TypedHandler<v1::GetHandleRequest, v1::GetHandleResponse>(
                   Door{gate, Method::kGetHandle}, pools_.clock(), workers,
                   std::bind_front(&PoolService::GetHandle, this)));
-  methods.Add(kService, "ListHandles",
+  methods.Add(kName, "ListHandles",
               TypedHandler<v1::ListHandlesRequest, v1::ListHandlesResponse>(
                   Door{gate, Method::kListHandles}, pools_.clock(), workers,
                   std::bind_front(&PoolService::ListHandles, this)));
-  methods.Add(kService, "QuarantineHandle",
+  methods.Add(kName, "QuarantineHandle",
               TypedHandler<v1::QuarantineHandleRequest, v1::QuarantineHandleResponse>(
                   Door{gate, Method::kQuarantineHandle}, pools_.clock(), workers,
                   std::bind_front(&PoolService::QuarantineHandle, this)));
-  methods.Add(kService, "ReinstateHandle",
+  methods.Add(kName, "ReinstateHandle",
               TypedHandler<v1::ReinstateHandleRequest, v1::ReinstateHandleResponse>(
                   Door{gate, Method::kReinstateHandle}, pools_.clock(), workers,
                   std::bind_front(&PoolService::ReinstateHandle, this)));
-  methods.Add(kService, "AuditPool",
+  methods.Add(kName, "AuditPool",
               TypedHandler<v1::AuditPoolRequest, v1::AuditPoolResponse>(
                   Door{gate, Method::kAuditPool}, pools_.clock(), workers,
                   std::bind_front(&PoolService::AuditPool, this)));

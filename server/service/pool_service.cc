@@ -16,7 +16,6 @@ namespace {
 using google::rpc::Status;
 using settings::Method;
 
-constexpr const char* kService = "objpool.v1.PoolService";
 constexpr std::size_t kMaxNameBytes = 63;
 
 // Writes what the handles of a pool are.
@@ -190,19 +189,19 @@ void PoolService::Note(rpc::UnaryCall& call, Method method, const std::string& p
 }
 
 void PoolService::AddTo(rpc::MethodTable& methods, uint32_t workers, Gate& gate) {
-  methods.Add(kService, "GetPool",
+  methods.Add(kName, "GetPool",
               TypedHandler<v1::GetPoolRequest, v1::GetPoolResponse>(
                   Door{gate, Method::kGetPool}, pools_.clock(), workers,
                   std::bind_front(&PoolService::GetPool, this)));
-  methods.Add(kService, "ListPools",
+  methods.Add(kName, "ListPools",
               TypedHandler<v1::ListPoolsRequest, v1::ListPoolsResponse>(
                   Door{gate, Method::kListPools}, pools_.clock(), workers,
                   std::bind_front(&PoolService::ListPools, this)));
-  methods.Add(kService, "GetPoolStats",
+  methods.Add(kName, "GetPoolStats",
               TypedHandler<v1::GetPoolStatsRequest, v1::GetPoolStatsResponse>(
                   Door{gate, Method::kGetPoolStats}, pools_.clock(), workers,
                   std::bind_front(&PoolService::GetPoolStats, this)));
-  methods.Add(kService, "RevokeGrant",
+  methods.Add(kName, "RevokeGrant",
               TypedHandler<v1::RevokeGrantRequest, v1::RevokeGrantResponse>(
                   Door{gate, Method::kRevokeGrant}, pools_.clock(), workers,
                   std::bind_front(&PoolService::RevokeGrant, this)));

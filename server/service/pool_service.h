@@ -16,6 +16,8 @@ namespace objpool::server {
 
 class PoolService {
  public:
+  static constexpr const char* kName = "objpool.v1.PoolService";
+
   // Both must outlive the service.
   PoolService(PoolSet& pools, PoolChanges& changes, bool has_state_dir)
       : pools_(pools), changes_(changes), has_state_dir_(has_state_dir) {}

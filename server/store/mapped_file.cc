@@ -7,16 +7,13 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
+
+#include "server/store/failed.h"
 
 namespace objpool::store {
 namespace {
 
 constexpr mode_t kOwnerOnly = 0600;  // it has the secret of the keys
-
-std::string Failed(const std::string& path, const char* what) {
-  return path + ": cannot " + what + ": " + std::strerror(errno);
-}
 
 // A new name in a folder is on the disk when the folder is.
 bool SyncFolderOf(const std::string& path) {

@@ -7,20 +7,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <system_error>
 
+#include "server/store/failed.h"
+
 namespace objpool::store {
 namespace {
 
 constexpr std::size_t kClockBytes = 4096;
-
-std::string Failed(const std::string& path, const char* what) {
-  return path + ": cannot " + what + ": " + std::strerror(errno);
-}
 
 // The text of the lock file, for the message to whoever finds it held.
 std::string TextOf(int fd) {

@@ -7,15 +7,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
+
+#include "server/store/failed.h"
 
 namespace objpool::store {
 
 std::unique_ptr<FileView> FileView::Open(const std::string& path, std::string& why) {
   const auto failed = [&](const char* what) {
-    why = path + ": cannot " + what + ": " + std::strerror(errno);
+    why = Failed(path, what);
     return nullptr;
   };
   // A pipe of that name is not waited for.
