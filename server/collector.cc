@@ -1,11 +1,42 @@
 #include "server/collector.h"
 
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
 #include "server/metrics/families.h"
 #include "server/metrics/process_metrics.h"
 
 namespace objpool::server {
 
 using metrics::FamilyBuilder;
+
+namespace {
+
+std::map<uint32_t, std::vector<uint32_t>> CpusByNode(const SlotMap& map) {
+  std::map<uint32_t, std::vector<uint32_t>> nodes;
+  for (SlotId slot = 0; slot < map.slots(); ++slot) {
+    const Cpu& cpu = map.owner(slot);
+    nodes[cpu.node].push_back(cpu.os_index);
+  }
+  return nodes;
+}
+
+// As the kernel lists CPUs: "0-3,8".
+std::string ListText(std::vector<uint32_t> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  std::string text;
+  for (std::size_t first = 0, end = 0; first < numbers.size(); first = end) {
+    for (end = first + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;) ++end;
+    if (first > 0) text += ',';
+    text += std::to_string(numbers[first]);
+    if (end - first > 1) text += '-' + std::to_string(numbers[end - 1]);
+  }
+  return text;
+}
+
+}  // namespace
 
 std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
   std::vector<prometheus::MetricFamily> families;
@@ -16,11 +47,8 @@ std::vector<prometheus::MetricFamily> Collect(const CollectorSources& sources) {
                                   {"pool_engine", sources.pools.engine()}})
                          .Take());
   FamilyBuilder topology{"objpool_topology_info"};
-  for (SlotId worker = 0; worker < sources.slots.slots(); ++worker) {
-    const Cpu& cpu = sources.slots.owner(worker);
-    topology.Add(1, {{"worker", std::to_string(worker)},
-                     {"cpu", std::to_string(cpu.os_index)},
-                     {"node", std::to_string(cpu.node)}});
+  for (const auto& [node, cpus] : CpusByNode(sources.slots)) {
+    topology.Add(1, {{"node", std::to_string(node)}, {"cpus", ListText(cpus)}});
   }
   families.push_back(topology.Take());
   AppendPoolMetrics(sources, families);

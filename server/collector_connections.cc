@@ -14,20 +14,19 @@ void AppendConnectionMetrics(const CollectorSources& sources,
                              std::vector<prometheus::MetricFamily>& families) {
   if (!sources.engine.counts_connections()) return;
   FamilyBuilder open{"objpool_connections_open"};
-  FamilyBuilder accepted{"objpool_connections_accepted_total"};
   std::array<uint64_t, rpc::kCuts> cuts{};
   std::array<uint64_t, rpc::kFloodKinds> floods{};
   std::array<uint64_t, rpc::kCallCuts> call_cuts{};
+  uint64_t accepted = 0;
   uint64_t unread_bytes = 0;
   uint64_t unsent_bytes = 0;
   for (uint32_t worker = 0; worker < sources.engine.workers(); ++worker) {
     const rpc::ConnectionStats& stats = sources.engine.stats(worker).connections;
     const Cpu& cpu = sources.slots.owner(worker);
-    const metrics::Labels labels = {{"worker", std::to_string(worker)},
-                                    {"cpu", std::to_string(cpu.os_index)},
-                                    {"node", std::to_string(cpu.node)}};
-    open.Add(stats.open.load(std::memory_order_relaxed), labels);
-    accepted.Add(stats.accepted.value(), labels);
+    open.Add(stats.open.load(std::memory_order_relaxed), {{"worker", std::to_string(worker)},
+                                                          {"cpu", std::to_string(cpu.os_index)},
+                                                          {"node", std::to_string(cpu.node)}});
+    accepted += stats.accepted.value();
     for (std::size_t i = 0; i < cuts.size(); ++i) cuts[i] += stats.cuts[i].value();
     for (std::size_t i = 0; i < floods.size(); ++i) floods[i] += stats.floods[i].value();
     for (std::size_t i = 0; i < call_cuts.size(); ++i) call_cuts[i] += stats.call_cuts[i].value();
@@ -35,7 +34,7 @@ void AppendConnectionMetrics(const CollectorSources& sources,
     unsent_bytes += stats.unsent_bytes.load(std::memory_order_relaxed);
   }
   families.push_back(open.Take());
-  families.push_back(accepted.Take());
+  families.push_back(FamilyBuilder("objpool_connections_accepted_total").Add(accepted).Take());
   FamilyBuilder cut{"objpool_connections_cut_total"};
   for (std::size_t i = 0; i < cuts.size(); ++i) cut.Add(cuts[i], {{"reason", rpc::kCutNames[i]}});
   families.push_back(cut.Take());

@@ -1,6 +1,7 @@
 // What pools and slots hold, and how handles move between them.
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -16,14 +17,22 @@ using metrics::FamilyBuilder;
 using metrics::Labels;
 
 // Which distances there are between the slots of this machine: series of others would stay 0.
-std::array<bool, kStealDistances> DistancesOf(const SlotMap& map) {
+std::vector<std::size_t> DistancesOf(const SlotMap& map) {
   std::array<bool, kStealDistances> present{};
   for (SlotId slot = 0; slot < map.slots(); ++slot) {
     for (const StealTarget& target : map.order(slot)) {
       present[static_cast<std::size_t>(target.distance)] = true;
     }
   }
-  return present;
+  std::vector<std::size_t> distances;
+  for (std::size_t d = 0; d < kStealDistances; ++d) {
+    if (present[d]) distances.push_back(d);
+  }
+  return distances;
+}
+
+uint64_t SumOf(const SlotStats::ByDistance& counts) {
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
 }
 
 SlotStats SumOf(const lease::FreeHandles& pool, const SlotRow& row) {
@@ -32,6 +41,7 @@ SlotStats SumOf(const lease::FreeHandles& pool, const SlotRow& row) {
   return sum;
 }
 
+// By CPU who gave and who took, by distance how far: both at once would be too many series.
 struct SlotFamilies {
   FamilyBuilder occupancy{"objpool_slot_occupancy_handles"};
   FamilyBuilder acquires{"objpool_acquires_total"};
@@ -39,26 +49,33 @@ struct SlotFamilies {
   FamilyBuilder misses{"objpool_slot_misses_total"};
   FamilyBuilder stolen_by{"objpool_handles_stolen_by_total"};
   FamilyBuilder stolen_from{"objpool_handles_stolen_from_total"};
+  FamilyBuilder acquires_by_steal{"objpool_acquires_by_steal_total"};
+  FamilyBuilder stolen{"objpool_handles_stolen_total"};
 
-  void Add(const std::string& pool, const SlotRow& row, const SlotStats& stats,
-           const std::array<bool, kStealDistances>& distances) {
+  void Add(const std::string& pool, const SlotRow& row, const SlotStats& stats, bool steals) {
     const Labels labels = row.WithPool(pool);
-    const auto with = [&labels](const char* name, std::string value) {
+    const auto from = [&labels](const char* source) {
       Labels more = labels;
-      more.push_back({name, std::move(value)});
+      more.push_back({"source", source});
       return more;
     };
     occupancy.Add(stats.occupancy, labels);
     pushes.Add(stats.pushes, labels);
     misses.Add(stats.misses, labels);
-    acquires.Add(stats.local_hits, with("source", "local"));
-    acquires.Add(stats.depot_hits, with("source", "depot"));
-    for (std::size_t d = 0; d < kStealDistances; ++d) {
-      if (!distances[d]) continue;
-      const std::string name = kStealDistanceNames[d];
-      acquires.Add(stats.acquired_by_steal[d], with("source", "steal_" + name));
-      stolen_by.Add(stats.stolen_by[d], with("distance", name));
-      stolen_from.Add(stats.stolen_from[d], with("distance", name));
+    acquires.Add(stats.local_hits, from("local"));
+    acquires.Add(stats.depot_hits, from("depot"));
+    if (!steals) return;
+    acquires.Add(SumOf(stats.acquired_by_steal), from("steal"));
+    stolen_by.Add(SumOf(stats.stolen_by), labels);
+    stolen_from.Add(SumOf(stats.stolen_from), labels);
+  }
+
+  void AddDistances(const std::string& pool, const SlotStats& stats,
+                    const std::vector<std::size_t>& distances) {
+    for (const std::size_t d : distances) {
+      const Labels labels = {{"pool", pool}, {"distance", kStealDistanceNames[d]}};
+      acquires_by_steal.Add(stats.acquired_by_steal[d], labels);
+      stolen.Add(stats.stolen_by[d], labels);
     }
   }
 };
@@ -81,10 +98,13 @@ void AppendPoolMetrics(const CollectorSources& sources,
   const auto distances = DistancesOf(sources.slots);
   for (NamedPool& named : pools) {
     const std::string& name = named.spec.name;
+    SlotStats sum;
     for (const SlotRow& row : rows) {
       const SlotStats stats = SumOf(named.leases->pool(), row);
-      slots.Add(name, row, stats, distances);
+      slots.Add(name, row, stats, !distances.empty());
+      sum += stats;
     }
+    slots.AddDistances(name, sum, distances);
     capacity.Add(named.capacity(), {{"pool", name}});
     const lease::LeasePool::Census census = named.leases->Counted();
     free.Add(census.free, {{"pool", name}});
@@ -102,9 +122,10 @@ void AppendPoolMetrics(const CollectorSources& sources,
         &slots.acquires, &slots.pushes, &slots.misses}) {
     families.push_back(family->Take());
   }
-  if (sources.slots.slots() > 1) {  // a lone worker has nobody to steal from
-    families.push_back(slots.stolen_by.Take());
-    families.push_back(slots.stolen_from.Take());
+  if (distances.empty()) return;  // a lone worker has nobody to steal from
+  for (FamilyBuilder* const family :
+       {&slots.stolen_by, &slots.stolen_from, &slots.acquires_by_steal, &slots.stolen}) {
+    families.push_back(family->Take());
   }
 }
 

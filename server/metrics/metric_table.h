@@ -26,7 +26,7 @@ inline constexpr auto kHistogram = prometheus::MetricType::Histogram;
 inline constexpr std::string_view kNone;
 inline constexpr std::string_view kPool = "pool";
 inline constexpr std::string_view kSlot = "pool, cpu, node";
-inline constexpr std::string_view kSteal = "pool, cpu, node, distance";
+inline constexpr std::string_view kSteal = "pool, distance";
 inline constexpr std::string_view kWorker = "worker, cpu, node";
 inline constexpr std::string_view kMethod = "grpc_type, grpc_service, grpc_method";
 
@@ -37,8 +37,8 @@ inline constexpr auto kMetrics = std::to_array<Metric>({
     // What runs, and where.
     {"objpool_build_info", table::kGauge, "version, engine, engine_version, pool_engine",
      "Always 1; what runs."},
-    {"objpool_topology_info", table::kGauge, table::kWorker,
-     "Always 1; the CPU and the NUMA node of each worker."},
+    {"objpool_topology_info", table::kGauge, "node, cpus",
+     "Always 1; the CPUs of each NUMA node that have workers, as a list: 0-3,8."},
     {"objpool_numa_info", table::kGauge, "mode, reason, checked_by",
      "Always 1; how memory comes to the node of who uses it: mode first_touch, single_node or "
      "none, "
@@ -66,15 +66,19 @@ inline constexpr auto kMetrics = std::to_array<Metric>({
      "Free handles in the slot of this CPU."},
     {"objpool_acquires_total", table::kCounter, "pool, cpu, node, source",
      "Handles that went to clients, by where they were: local (the worker's magazine), depot, or "
-     "steal_ and a distance."},
+     "steal (another slot)."},
     {"objpool_slot_pushes_total", table::kCounter, table::kSlot,
      "Handles that came back to this slot."},
     {"objpool_slot_misses_total", table::kCounter, table::kSlot,
      "Pops by this worker that found too few handles in the whole pool."},
-    {"objpool_handles_stolen_by_total", table::kCounter, table::kSteal,
-     "Handles that this slot's worker took out of other slots, by distance."},
-    {"objpool_handles_stolen_from_total", table::kCounter, table::kSteal,
-     "Handles that other workers took out of this slot, by distance."},
+    {"objpool_handles_stolen_by_total", table::kCounter, table::kSlot,
+     "Handles that this slot's worker took out of other slots."},
+    {"objpool_handles_stolen_from_total", table::kCounter, table::kSlot,
+     "Handles that other workers took out of this slot."},
+    {"objpool_acquires_by_steal_total", table::kCounter, table::kSteal,
+     "Handles that went to clients right out of other slots, by distance."},
+    {"objpool_handles_stolen_total", table::kCounter, table::kSteal,
+     "Handles that workers took out of other slots, by distance, those included that they kept."},
 
     // Leases: what became of grants.
     {"objpool_leases_granted_total", table::kCounter, table::kPool, "Grants made."},
@@ -137,8 +141,8 @@ inline constexpr auto kMetrics = std::to_array<Metric>({
     {"objpool_connections_open", table::kGauge, table::kWorker,
      "Clients' connections, by the worker that has them, ones included of which only calls are "
      "left. Engine h2 only, as all up to objpool_answers_unsent_bytes."},
-    {"objpool_connections_accepted_total", table::kCounter, table::kWorker,
-     "Connections that a worker was given."},
+    {"objpool_connections_accepted_total", table::kCounter, table::kNone,
+     "Connections that workers were given."},
     {"objpool_connections_cut_total", table::kCounter, "reason",
      "Connections that the server closed or asked to go, by reason: crowded, crowded_peer, "
      "no_descriptor, slow, flood, protocol, not_reading, silent, idle, aged."},

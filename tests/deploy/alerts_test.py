@@ -21,6 +21,7 @@ DELAY = f'objpool_worker_poll_delay_seconds_bucket{{{AT},le="%s"}}'
 CUT = f'objpool_connections_cut_total{{{AT},reason="%s"}}'
 HANDLED = f'grpc_server_handled_total{{{AT},grpc_code="%s"}}'
 ACQUIRES = f'objpool_acquires_total{{{POOL},cpu="0",node="0",source="%s"}}'
+REMOTE = f'objpool_acquires_by_steal_total{{{POOL},distance="remote_node"}}'
 REFUSALS = f'objpool_lease_refusals_total{{{POOL},verb="%s",reason="%s"}}'
 FREE, CAPACITY = f"objpool_pool_free_handles{{{POOL}}}", f"objpool_pool_capacity_handles{{{POOL}}}"
 
@@ -84,8 +85,8 @@ CASES = {
          f'objpool_worker_pinned{{{AT},worker="1"}}': "0x180"},
         {f'objpool_worker_pinned{{{AT},worker="0"}}': "1x180"}),
     "ObjpoolRemoteSteals": (
-        {ACQUIRES % "local": "0+60x180", ACQUIRES % "steal_remote_node": "0+40x180"},
-        {ACQUIRES % "local": "0+60x180", ACQUIRES % "steal_remote_node": "0+1x180"}),
+        {ACQUIRES % "local": "0+60x180", ACQUIRES % "steal": "0+40x180", REMOTE: "0+40x180"},
+        {ACQUIRES % "local": "0+60x180", ACQUIRES % "steal": "0+40x180", REMOTE: "0+1x180"}),
     "ObjpoolSessionsLapse": ({f"objpool_sessions_lapsed_total{{{AT}}}": "0+2x180"},
                              {f"objpool_sessions_lapsed_total{{{AT}}}": "0+0.1x180"}),
     "ObjpoolPolicyStale": ({f"objpool_policy_stale{{{AT}}}": "1x180"},

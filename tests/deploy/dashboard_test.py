@@ -336,6 +336,7 @@ class DashboardQueries(unittest.TestCase):
             'objpool_acquires_total{source!="local"}',
             "objpool_handles_stolen_by_total",
             "objpool_handles_stolen_from_total",
+            "objpool_handles_stolen_total",
             "objpool_slot_pushes_total",
             "objpool_slot_misses_total",
             'objpool_lease_refusals_total{verb="lease",reason="exhausted"}',

@@ -67,17 +67,18 @@ class SteerTest(unittest.TestCase):
     def drive(self, server, cpu):
         os.sched_setaffinity(0, [cpu])
 
-        def accepted():
-            metrics = server.metrics()
-            return {labels["cpu"]: value for name, labels, value in metrics.samples
-                    if name == "objpool_connections_accepted_total"}
-        before = accepted()
-        for _ in range(16):
-            with Raw(server.address) as raw:
-                self.assertTrue(is_served(raw))
-        came = {at: count - before[at] for at, count in accepted().items()}
-        self.assertEqual(came[str(cpu)], 16, came)
-        self.assertEqual(sum(came.values()), 16)
+        def open_now():
+            return {labels["cpu"]: value for name, labels, value in server.metrics().samples
+                    if name == "objpool_connections_open"}
+        accepted = server.metrics().sum("objpool_connections_accepted_total")
+        wait_until(lambda: sum(open_now().values()) == 0, "all connections are gone")
+        with contextlib.ExitStack() as stack:
+            for _ in range(16):
+                self.assertTrue(is_served(stack.enter_context(Raw(server.address))))
+            have = open_now()
+            self.assertEqual(have[str(cpu)], 16, have)
+            self.assertEqual(sum(have.values()), 16)
+        self.assertEqual(server.metrics().sum("objpool_connections_accepted_total"), accepted + 16)
 
 
 class AgeTest(unittest.TestCase):

@@ -84,10 +84,25 @@ class PlacementTest(unittest.TestCase):
             stolen = metrics.sum("objpool_handles_stolen_by_total")
             self.assertGreaterEqual(stolen, 32)
             self.assertEqual(stolen, metrics.sum("objpool_handles_stolen_from_total"))
+            self.assertEqual(stolen, metrics.sum("objpool_handles_stolen_total"))
+            self.assertEqual(metrics.sum("objpool_acquires_by_steal_total"),
+                             metrics.sum("objpool_acquires_total", source="steal"))
             self.assertEqual(metrics.sum("objpool_acquires_total"), 64)
             self.assertEqual(metrics.sum("objpool_slot_occupancy_handles"), 0)
             api.give_back("ids", *refs)
             self.assertEqual(server.metrics().sum("objpool_slot_occupancy_handles"), 64)
+
+    def test_there_are_12_series_for_each_cpu_and_250_others_at_the_most(self):
+        workers = min(2, len(os.sched_getaffinity(0)))
+        with Server(CONFIG, [f"--workers={workers}"]) as server, Api(server) as api:
+            for _ in range(2):  # one of them has to steal
+                refs = [api.lease("ids").grants[0].ref for _ in range(64)]
+                api.give_back("ids", *refs)
+            labels = [have for _, have, _ in server.metrics().samples]
+            of_cpus = sum("cpu" in have for have in labels)
+            self.assertLessEqual(of_cpus, 12 * workers)
+            self.assertGreater(of_cpus, 7 * workers)
+            self.assertLessEqual(len(labels) - of_cpus, 250)
 
 
 if __name__ == "__main__":
