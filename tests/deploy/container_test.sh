@@ -4,7 +4,8 @@
 #
 #   tests/deploy/container_test.sh
 #
-# Needs root. Takes minutes: two of them go to a bare Debian and the packages of the build.
+# Needs root. Takes minutes: most of them go to a bare Debian, the packages of the build, and the
+# compiler. Works in memory where there is enough, 8 GB of it at the most.
 # OBJPOOL_CONTAINER_STORE=FOLDER keeps the images there, so that the next run builds only what
 # changed; by default they are in a folder of the test's own, which goes with it.
 # OBJPOOL_CONTAINER_CCACHE=FOLDER is a ccache that the build may use and fill.
@@ -24,6 +25,10 @@ readonly max_mb=60   # over its base; deploy/README.md has the size
 
 work=$(mktemp -d -t objpool-container-XXXXXX)
 readonly work
+# On a disk a Debian is made and removed file by file, for minutes.
+if ((EUID == 0 && $(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo) > 12000000)); then
+  mount -t tmpfs -o size=8g,mode=700 objpool-container "$work"
+fi
 readonly store=${OBJPOOL_CONTAINER_STORE:-$work/store}
 # podman remembers all of these in its store and would make them again, hence they are one folder.
 mkdir -p "$store"/{graph,run,libpod,net} "$work/tmp"
@@ -57,6 +62,7 @@ clean_up() {
   podman image unmount --all >/dev/null 2>&1 || true
   findmnt --raw --noheadings --output TARGET | grep -F -e "$work/" -e "$store/" | sort -r |
     xargs --no-run-if-empty umount --lazy 2>/dev/null || true
+  umount "$work" 2>/dev/null || true
   rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
