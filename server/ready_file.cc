@@ -5,20 +5,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <fstream>
-#include <system_error>
 
 #include "server/whole_file.h"
 
 namespace objpool::server {
-namespace {
-
-// Says what failed at what, by errno.
-bool Fail(std::string_view what, const std::string& path, std::string& why) {
-  why = std::string(what) + " " + path + ": " + std::generic_category().message(errno);
-  return false;
-}
-
-}  // namespace
 
 std::string ReadyFileJson(pid_t pid, std::string_view listen, std::string_view metrics) {
   // Endpoints hold nothing that JSON would want escaped.
@@ -39,7 +29,7 @@ bool RemoveOwnReadyFile(const std::string& path, std::string_view json, std::str
 }
 
 bool RemoveReadyFile(const std::string& path, std::string& why) {
-  return unlink(path.c_str()) == 0 || errno == ENOENT || Fail("cannot remove", path, why);
+  return unlink(path.c_str()) == 0 || errno == ENOENT || FailAt("cannot remove", path, why);
 }
 
 }  // namespace objpool::server

@@ -11,12 +11,6 @@
 namespace objpool::server {
 namespace {
 
-// Says what failed at what, by errno.
-bool Fail(std::string_view what, const std::string& path, std::string& why) {
-  why = std::string(what) + " " + path + ": " + std::generic_category().message(errno);
-  return false;
-}
-
 bool WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
@@ -30,32 +24,38 @@ bool WriteAll(int fd, std::string_view text) {
 // Leaves nothing open. What it could not finish is for the caller to remove.
 bool WriteNewFile(const std::string& path, std::string_view text, std::string& why) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return Fail("cannot create", path, why);
+  if (fd < 0) return FailAt("cannot create", path, why);
   const bool written = WriteAll(fd, text) && fsync(fd) == 0;
-  if (!written) Fail("cannot write", path, why);
+  if (!written) FailAt("cannot write", path, why);
   close(fd);
   return written;
 }
 
 }  // namespace
 
+bool FailAt(std::string_view what, const std::string& path, std::string& why) {
+  why = std::string(what) + " " + path + ": " + std::generic_category().message(errno);
+  return false;
+}
+
 bool WriteFileWhole(const std::string& path, std::string_view text, std::string& why) {
   const std::string temporary = path + "." + std::to_string(getpid()) + ".tmp";
   // One may be left of a process that was killed; in a container, all have the same number.
   if (unlink(temporary.c_str()) != 0 && errno != ENOENT) {
-    return Fail("cannot remove", temporary, why);
+    return FailAt("cannot remove", temporary, why);
   }
   bool done = WriteNewFile(temporary, text, why);
-  if (done && rename(temporary.c_str(), path.c_str()) != 0) done = Fail("cannot write", path, why);
+  if (done && rename(temporary.c_str(), path.c_str()) != 0)
+    done = FailAt("cannot write", path, why);
   if (!done) unlink(temporary.c_str());
   return done;
 }
 
 bool SyncFolder(const std::string& path, std::string& why) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return Fail("cannot open", path, why);
+  if (fd < 0) return FailAt("cannot open", path, why);
   const bool synced = fsync(fd) == 0;
-  if (!synced) Fail("cannot sync", path, why);
+  if (!synced) FailAt("cannot sync", path, why);
   close(fd);
   return synced;
 }

@@ -13,7 +13,7 @@ namespace objpool::client {
 namespace {
 
 // Nothing, all being said, where it is wrong.
-std::optional<settings::Policy> Load(const PolicyOptions& options, Console& console) {
+std::optional<settings::Policy> ReadPolicy(const PolicyOptions& options, Console& console) {
   settings::ConfigErrors errors;
   std::optional<settings::Policy> policy = settings::LoadPolicy(options.file, errors);
   for (const std::string& line : errors.Lines()) {
@@ -25,7 +25,7 @@ std::optional<settings::Policy> Load(const PolicyOptions& options, Console& cons
 }  // namespace
 
 Exit RunPolicyCheck(const PolicyOptions& options, const Target& target, Console& console) {
-  const auto policy = Load(options, console);
+  const auto policy = ReadPolicy(options, console);
   if (!policy) return Exit::kUsage;
   if (target.json) {
     JsonWriter json(console.out);
@@ -39,7 +39,7 @@ Exit RunPolicyCheck(const PolicyOptions& options, const Target& target, Console&
 }
 
 Exit RunPolicyTest(const PolicyOptions& options, const Target& target, Console& console) {
-  const auto policy = Load(options, console);
+  const auto policy = ReadPolicy(options, console);
   if (!policy) return Exit::kUsage;
   const auto method = settings::FindMethod(options.method);
   if (!method) {

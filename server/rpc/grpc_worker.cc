@@ -15,15 +15,10 @@
 #include "server/rpc/grpc_call.h"
 #include "server/rpc/grpc_credentials.h"
 #include "server/rpc/tls_keys.h"
+#include "server/rpc/turns.h"
 
 namespace objpool::rpc {
 namespace {
-
-// After so much work that nobody waits for, others have the CPU for a moment: clients on the same
-// machine would else wait for whole slices of the scheduler.
-constexpr BootNs kPauseAfterNs = 100'000;
-constexpr std::chrono::microseconds kPause{20};
-constexpr BootNs kTickNs = 20'000'000;
 
 // What one client may do to a connection; see the README of this room for what gRPC cannot bound.
 void SetLimits(grpc::ServerBuilder& builder, const EngineOptions& options) {

@@ -15,11 +15,10 @@
 #include <memory>
 
 #include "server/rpc/peer.h"
+#include "server/rpc/unix_socket_file.h"
 
 namespace objpool::rpc {
 namespace {
-
-constexpr int kBacklog = 1024;
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
@@ -40,7 +39,7 @@ int ListenAt(const addrinfo& at) {
   const int on = 1;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
       setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
-      bind(fd, at.ai_addr, at.ai_addrlen) == 0 && listen(fd, kBacklog) == 0) {
+      bind(fd, at.ai_addr, at.ai_addrlen) == 0 && listen(fd, UnixSocketFile::kBacklog) == 0) {
     return fd;
   }
   const int error = errno;

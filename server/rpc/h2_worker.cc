@@ -18,16 +18,11 @@
 #include "server/rpc/h2_connection.h"
 #include "server/rpc/h2_goaway.h"
 #include "server/rpc/h2_limits.h"
+#include "server/rpc/turns.h"
 
 namespace objpool::rpc {
 namespace {
 
-// After so much work that nobody waits for, others have the CPU for a moment: clients on the same
-// machine would else wait for whole slices of the scheduler.
-constexpr BootNs kPauseAfterNs = 100'000;
-constexpr std::chrono::microseconds kPause{20};
-constexpr int kTickMs = 20;
-constexpr BootNs kTickNs = kTickMs * h2_limits::kMs;
 // While there is no descriptor for those who come: how often it is looked for one.
 constexpr int kStarvedMs = 5;
 constexpr BootNs kStarvedNs = kStarvedMs * h2_limits::kMs;

@@ -15,8 +15,6 @@
 namespace objpool::rpc {
 namespace {
 
-constexpr int kBacklog = 1024;
-
 sockaddr_un AddressOf(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

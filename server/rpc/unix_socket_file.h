@@ -18,6 +18,8 @@ class UnixSocketFile {
   static constexpr mode_t kMode = 0660;
   // As many bytes as a path may have; a byte less than the system's, which ends with a NUL.
   static constexpr std::size_t kMaxPathBytes = 107;
+  // Connections that are there and not taken yet; of TCP's listeners too.
+  static constexpr int kBacklog = 1024;
 
   // Makes the path free and holds it against other servers. Null, with `why`, where it is taken
   // or cannot be had.

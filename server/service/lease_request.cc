@@ -12,27 +12,27 @@ namespace objpool::server {
 namespace {
 
 using lease::kMaxBatch;
-using Rule = lease::SelectorTerm::Rule;
+using SelectorRule = lease::SelectorTerm::Rule;
 
 constexpr std::size_t kMaxRequestIdBytes = 64;
 constexpr int kMaxTerms = 16;
 constexpr int kMaxValues = 16;
 
-Rule ReadRule(const v1::SelectorTerm& term, const std::string& field, Violations& bad) {
+SelectorRule ReadRule(const v1::SelectorTerm& term, const std::string& field, Violations& bad) {
   switch (term.rule()) {
     case v1::SelectorTerm::RULE_UNSPECIFIED:
     case v1::SelectorTerm::RULE_IN:
-      return Rule::kIn;
+      return SelectorRule::kIn;
     case v1::SelectorTerm::RULE_NOT_IN:
-      return Rule::kNotIn;
+      return SelectorRule::kNotIn;
     case v1::SelectorTerm::RULE_EXISTS:
-      return Rule::kExists;
+      return SelectorRule::kExists;
     case v1::SelectorTerm::RULE_NOT_EXISTS:
-      return Rule::kNotExists;
+      return SelectorRule::kNotExists;
     default:
       bad.Add(field + ".rule",
               "must be IN, NOT_IN, EXISTS or NOT_EXISTS, got " + std::to_string(term.rule()));
-      return Rule::kIn;
+      return SelectorRule::kIn;
   }
 }
 
@@ -44,7 +44,7 @@ lease::SelectorTerm ReadTerm(const v1::SelectorTerm& term, const std::string& fi
       .values = {term.values().begin(), term.values().end()},
   };
   if (!IsLabelKey(read.key)) bad.Add(field + ".key", std::string(kLabelKeyRule));
-  const bool takes_values = read.rule == Rule::kIn || read.rule == Rule::kNotIn;
+  const bool takes_values = read.rule == SelectorRule::kIn || read.rule == SelectorRule::kNotIn;
   const int least = takes_values ? 1 : 0;
   const int most = takes_values ? kMaxValues : 0;
   const int values = term.values_size();
