@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -76,9 +77,11 @@ class Pages {
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     // Without a wait at the end, so that ports do not run out.
     const linger none{.l_onoff = 1, .l_linger = 0};
-    OBJPOOL_CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) == 0 &&
-                      connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0,
-                  "a server takes connections");
+    const bool connected = fd >= 0 &&
+                           setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) == 0 &&
+                           connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0;
+    if (!connected) std::perror("pages_fuzz: connecting to its server");
+    OBJPOOL_CHECK(connected, "a server takes connections");
     LetServerGo();
     (void)!send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     std::string answer;
