@@ -73,7 +73,8 @@ void H2Connection::Read() {
   MarkDirty();
   if (arrived > h2_limits::kLeastReadBytes) PaceReads(arrived == most);
   // libnghttp2 says nothing of frames that it passes over.
-  if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid))) return;
+  const auto pieces = static_cast<uint32_t>(1 + (count / h2_limits::kVoidBytes));
+  if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid, pieces))) return;
   if (taken == NGHTTP2_ERR_FLOODED) (void)NoteFlood(FloodKind::kAnswers);
   if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) (void)NoteFlood(FloodKind::kContinuation);
   flooding_ ? CutOff(Cut::kFlood, NGHTTP2_ENHANCE_YOUR_CALM)

@@ -102,7 +102,7 @@ class H2Connection {
   void Send(const uint8_t* bytes, std::size_t count);
   void WriteRest();
   // Both are false when it was too much.
-  [[nodiscard]] bool Spend(FloodKind kind);
+  [[nodiscard]] bool Spend(FloodKind kind, uint32_t count = 1);
   [[nodiscard]] bool NoteFlood(FloodKind kind);
   void BeginCall(int32_t stream);
   void AnswerHttp(int32_t stream, const char* http_status);

@@ -8,8 +8,8 @@
 
 namespace objpool::rpc {
 
-bool H2Connection::Spend(FloodKind kind) {
-  return !flooding_ && (guard_.Spend(kind, owner_.now()) || NoteFlood(kind));
+bool H2Connection::Spend(FloodKind kind, uint32_t count) {
+  return !flooding_ && (guard_.Spend(kind, owner_.now(), count) || NoteFlood(kind));
 }
 
 bool H2Connection::NoteFlood(FloodKind kind) {

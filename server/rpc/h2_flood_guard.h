@@ -38,12 +38,12 @@ class FloodGuard {
     filled_at_.fill(now);
   }
 
-  // Notes one of them. False when it was one too many.
-  [[nodiscard]] bool Spend(FloodKind kind, BootNs now) {
+  // Notes so many of them. False when it was one too many.
+  [[nodiscard]] bool Spend(FloodKind kind, BootNs now, uint32_t count = 1) {
     const auto i = static_cast<std::size_t>(kind);
-    if (left_[i] == 0) Fill(i, now);
-    if (left_[i] == 0) return false;
-    --left_[i];
+    if (left_[i] < count) Fill(i, now);
+    if (left_[i] < count) return false;
+    left_[i] -= count;
     return true;
   }
   // For a frame of an answer that was sent.
@@ -59,12 +59,12 @@ class FloodGuard {
     const auto i = static_cast<std::size_t>(kind);
     left_[i] = std::min(left_[i] + count, kAllowances[i].burst);
   }
-  // What time has given since the last time that all was spent.
+  // What time has given since the last time that what was left did not do.
   void Fill(std::size_t i, BootNs now) {
     const Allowance& allowance = kAllowances[i];
     const BootNs each = kSecondNs / allowance.per_s;
     const BootNs earned = (now - filled_at_[i]) / each;
-    left_[i] = static_cast<uint32_t>(std::min<BootNs>(earned, allowance.burst));
+    left_[i] = static_cast<uint32_t>(std::min<BootNs>(left_[i] + earned, allowance.burst));
     filled_at_[i] = earned > allowance.burst ? now : filled_at_[i] + (earned * each);
   }
 

@@ -50,8 +50,10 @@ inline constexpr std::size_t kReadBytes = std::size_t{64} * 1024;
 // client asks for.
 inline constexpr std::size_t kFirstReadBytes = std::size_t{8} * 1024;
 inline constexpr std::size_t kLeastReadBytes = std::size_t{1} * 1024;
-inline constexpr BootNs kReadNs = 500'000;
+inline constexpr BootNs kReadNs = 200'000;
 inline constexpr std::size_t kSendBytes = std::size_t{256} * 1024;
+// A read that brought nothing that anybody wants counts as one of its kind for each such piece.
+inline constexpr std::size_t kVoidBytes = std::size_t{4} * 1024;
 // Of TLS a little less is read at a time, because a record that was not whole may come with it.
 inline constexpr std::size_t kTlsReadBytes = std::size_t{44} * 1024;
 

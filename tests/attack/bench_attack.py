@@ -10,7 +10,7 @@ from attack_table import EVERYTHING
 from attack_testing import CONFIG
 from objpool_testing import Server
 from raw_http2 import Raw
-from siege import HOSTILES, RATE, Siege
+from siege import HOSTILES, RATE, Siege, besieged_server
 
 COLUMNS = ("engine", "memory", "p99 calm", "attacked", "after", "rate", "errors", "cut off after")
 PATIENCE_S = 10
@@ -50,7 +50,7 @@ def main(seconds=3.0, *names):
                if not names or name in names}
     for name, attacks in {**classes, "all at once": EVERYTHING}.items():
         for engine in ("h2", "grpc"):
-            with Server(CONFIG, [f"--engine={engine}", "--workers=2"]) as server:
+            with besieged_server(engine) as server:
                 siege = Siege(server, attacks, float(seconds), seed)
             print(f"| {name} | {engine} | " + " | ".join(siege.row()) + " |", flush=True)
     print(f"\nServing again when descriptors come back: h2 after {served_again('h2')}, "

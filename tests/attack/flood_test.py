@@ -55,6 +55,21 @@ class FloodTest(unittest.TestCase):
     def test_frames_that_nobody_knows(self):
         self.assert_cut("void", h2.frame(0x77, 0xff, 0, b"x" * 100) * 1000)
 
+    def test_frames_that_nobody_knows_cost_by_their_bytes(self):
+        """Few reads of many bytes are as dear as many of few; a client that greases goes on."""
+        unknown = h2.frame(0x77, 0, 0, b"x" * 16_000)
+        with Besieged(self) as besieged:
+            with Raw(besieged.address) as raw:
+                for _ in range(16):
+                    raw.send(unknown)
+                raw.send(h2.call(1, path=h2.LIST_POOLS))
+                self.assertTrue(raw.read_until(lambda frames: any(
+                    kind == h2.HEADERS and flags & h2.END_STREAM for kind, flags, *_ in frames)))
+                raw.send(unknown * 256)  # 4 MB, of which a read takes 64 KiB
+                self.assertIsNotNone(raw.read_to_end(CUT_S))
+            self.assertEqual(besieged.server.metrics().sum("objpool_connection_floods_total",
+                                                           kind="void"), 1)
+
     def test_data_for_calls_that_are_over(self):
         self.assert_cut("void", h2.frame(h2.DATA, 0, 1, b"x" * 100) * 1000,
                         opening=h2.PREFACE + h2.settings() + h2.headers(1, h2.call_headers("/x/y")))

@@ -93,6 +93,7 @@ class Raw:
         """Sends it again and again. The seconds until the server closed, or None."""
         begin = time.monotonic()
         self.socket.setblocking(False)
+        data = memoryview(data)
         sent = 0
         while time.monotonic() < begin + deadline_s:
             readable, writable, _ = select.select([self.socket], [self.socket], [], 0.1)
