@@ -46,6 +46,12 @@ class Honest(threading.Thread):
         self.join(DEADLINE_S)
 
 
+def pass_time(seconds):
+    """For what has to take so long: what a client earns with time, what is measured meanwhile."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= end, "time", seconds + DEADLINE_S)
+
+
 def cuts(server, reason):
     """How many connections the server has closed for it."""
     return server.metrics().sum("objpool_connections_cut_total", reason=reason)

@@ -5,7 +5,7 @@ import random
 import unittest
 
 import raw_http2 as h2
-from attack_testing import Besieged, cuts
+from attack_testing import Besieged, cuts, pass_time
 from raw_http2 import Raw
 
 CUT_S = 5
@@ -27,6 +27,21 @@ class FloodTest(unittest.TestCase):
         calls = b"".join(h2.call(stream) + h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08")
                          for stream in range(1, 20_001, 2))
         self.assert_cut("reset", calls)
+
+    def test_resets_within_the_allowance(self):
+        """A thousand at once, and then as many as its time has given."""
+        def give_up(raw, first, count):
+            raw.send(b"".join(h2.call(stream) + h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08")
+                              for stream in range(first, first + 2 * count, 2)))
+
+        with Besieged(self) as besieged, Raw(besieged.address) as raw:
+            give_up(raw, 1, 950)
+            pass_time(1.1)
+            give_up(raw, 1901, 125)
+            raw.send(h2.call(9001, path=h2.LIST_POOLS))
+            self.assertTrue(raw.read_until(lambda frames: any(
+                kind == h2.HEADERS and flags & h2.END_STREAM and stream == 9001
+                for kind, flags, stream, *_ in frames)))
 
     def test_pings(self):
         self.assert_cut("ping", h2.frame(h2.PING, 0, 0, b"12345678") * 1000)

@@ -14,8 +14,8 @@ import subprocess
 import time
 
 from attack_table import FLOODS
-from attack_testing import CONFIG, memory_kib
-from objpool_testing import BIN_DIR, DEADLINE_S, Server, wait_until
+from attack_testing import CONFIG, memory_kib, pass_time
+from objpool_testing import BIN_DIR, DEADLINE_S, Server
 from raw_http2 import Raw
 
 HOSTILES = 8
@@ -87,12 +87,6 @@ class HonestLoad:
             "failed", "exhausted", "dropped", "lost", "breaks", "abandoned", "in_doubt"))
         self.rate = self.cycles / (self._seconds * RATE / 2)
         return self
-
-
-def pass_time(seconds):
-    """What happens meanwhile is what is measured."""
-    end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= end, "time", seconds + DEADLINE_S)
 
 
 class Siege:
