@@ -44,6 +44,7 @@ class H2Call final : public UnaryCall, public StreamCall {
   void OnDrained();
   [[nodiscard]] bool open() const { return open_; }
   [[nodiscard]] int32_t stream() const { return stream_; }
+  [[nodiscard]] BootNs began_at() const { return began_at_; }
   // What there is to send, and whether nothing comes behind it.
   [[nodiscard]] std::size_t to_send() const { return out_.size(); }
   [[nodiscard]] bool ends() const { return final_; }

@@ -101,6 +101,7 @@ class H2Connection {
   void SendAll(ByteBuffer& wire);
   void Send(const uint8_t* bytes, std::size_t count);
   void WriteRest();
+  [[nodiscard]] bool IsRapid(int32_t stream) const;
   // Both are false when it was too much.
   [[nodiscard]] bool Spend(FloodKind kind, uint32_t count = 1);
   [[nodiscard]] bool NoteFlood(FloodKind kind);

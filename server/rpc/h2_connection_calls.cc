@@ -8,6 +8,13 @@
 
 namespace objpool::rpc {
 
+// Whether to reset it now is to give up a call that has hardly begun, or none at all.
+bool H2Connection::IsRapid(int32_t stream) const {
+  const auto* const call =
+      static_cast<const H2Call*>(nghttp2_session_get_stream_user_data(session_.get(), stream));
+  return call == nullptr || owner_.now() - call->began_at() < h2_limits::kRapidNs;
+}
+
 bool H2Connection::Spend(FloodKind kind, uint32_t count) {
   return !flooding_ && (guard_.Spend(kind, owner_.now(), count) || NoteFlood(kind));
 }
@@ -30,7 +37,7 @@ bool H2Connection::OnFrameHead(const nghttp2_frame_hd& head) {
       return !(in_vain || padded) || Spend(FloodKind::kEmptyData);
     }
     case NGHTTP2_RST_STREAM:
-      return Spend(FloodKind::kReset);
+      return !IsRapid(head.stream_id) || Spend(FloodKind::kReset);
     case NGHTTP2_PING:
       return Spend(FloodKind::kPing);
     case NGHTTP2_SETTINGS:
@@ -94,6 +101,7 @@ void H2Connection::BeginCall(int32_t stream) {
   calls_ = call;
   ++call_count_;
   (void)nghttp2_session_set_stream_user_data(session_.get(), stream, call);
+  guard_.EarnCall();
   call->Begin(head_);
 }
 

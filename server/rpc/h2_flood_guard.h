@@ -19,8 +19,9 @@ class FloodGuard {
     uint32_t per_s;
   };
   // A client may give up all its calls at once, and does so when it goes. To what it is answered it
-  // says pings (to measure the line) and window updates, some of them for each call: Earn() pays
-  // for those.
+  // says pings (to measure the line) and window updates, some of them for each call, and resets
+  // that crossed it: Earn() pays for those. It says window updates also for a call that it then
+  // gives up.
   static constexpr std::size_t kGuarded = 8;  // the first kinds
   static constexpr std::array<Allowance, kGuarded> kAllowances = {{
       {.burst = 1000, .per_s = 100},
@@ -46,8 +47,11 @@ class FloodGuard {
     left_[i] -= count;
     return true;
   }
+  // For a call that began.
+  void EarnCall() { Give(FloodKind::kWindowUpdate, 4); }
   // For a frame of an answer that was sent.
   void Earn() {
+    Give(FloodKind::kReset, 1);
     Give(FloodKind::kPing, 1);
     Give(FloodKind::kWindowUpdate, 4);
   }

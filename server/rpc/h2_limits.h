@@ -60,6 +60,10 @@ inline constexpr std::size_t kTlsReadBytes = std::size_t{44} * 1024;
 // The preface and the first SETTINGS, and all of TLS before, must have come after this; so must the
 // rest of headers that have begun.
 inline constexpr BootNs kHandshakeNs = 5 * kSecond;
+// A reset of a call that is younger counts as one of a flood. Older ones are few: a connection has
+// no more than kMaxStreams of them at a time. Clients whose calls reach their deadline reset them
+// by the hundred.
+inline constexpr BootNs kRapidNs = 5 * kMs;
 // A connection on which no frame came for this long is pinged, and closed when none has come after
 // the second time.
 inline constexpr BootNs kKeepaliveNs = 20 * kSecond;

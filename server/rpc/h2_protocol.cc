@@ -6,7 +6,6 @@
 #include "pool/base/check.h"
 #include "server/rpc/h2_call.h"
 #include "server/rpc/h2_connection.h"
-#include "server/rpc/h2_flood_guard.h"
 #include "server/rpc/h2_limits.h"
 
 namespace objpool::rpc {
@@ -115,10 +114,9 @@ H2Protocol::H2Protocol() {
   // A stream's window opens as its handler takes messages.
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
-  // It would end connections for fewer resets than FloodGuard grants, and as an error of its own.
-  constexpr FloodGuard::Allowance kResets =
-      FloodGuard::kAllowances[static_cast<std::size_t>(FloodKind::kReset)];
-  nghttp2_option_set_stream_reset_rate_limit(option, 2 * kResets.burst, 2 * kResets.per_s);
+  // FloodGuard judges resets, and not all alike.
+  constexpr uint64_t kAny = uint64_t{1} << 30;
+  nghttp2_option_set_stream_reset_rate_limit(option, kAny, kAny);
 }
 
 H2Session H2Protocol::Begin(H2Connection& connection) const {

@@ -5,6 +5,7 @@ import random
 import unittest
 
 import raw_http2 as h2
+from attack_table import WAIT
 from attack_testing import Besieged, cuts, pass_time
 from raw_http2 import Raw
 
@@ -23,6 +24,12 @@ class FloodTest(unittest.TestCase):
             self.assertEqual(besieged.server.metrics().sum("objpool_connection_floods_total",
                                                            kind=kind), 3)
 
+    def assert_served(self, raw, stream):
+        raw.send(h2.call(stream, path=h2.LIST_POOLS))
+        self.assertTrue(raw.read_until(lambda frames: any(
+            kind == h2.HEADERS and flags & h2.END_STREAM and at == stream
+            for kind, flags, at, *_ in frames)))
+
     def test_rapid_reset(self):
         calls = b"".join(h2.call(stream) + h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08")
                          for stream in range(1, 20_001, 2))
@@ -38,10 +45,18 @@ class FloodTest(unittest.TestCase):
             give_up(raw, 1, 950)
             pass_time(1.1)
             give_up(raw, 1901, 125)
-            raw.send(h2.call(9001, path=h2.LIST_POOLS))
-            self.assertTrue(raw.read_until(lambda frames: any(
-                kind == h2.HEADERS and flags & h2.END_STREAM and stream == 9001
-                for kind, flags, stream, *_ in frames)))
+            self.assert_served(raw, 9001)
+
+    def test_calls_given_up_after_a_while(self):
+        """As clients do at their deadlines: by a proxy, many a second on one connection."""
+        with Besieged(self) as besieged, Raw(besieged.address) as raw:
+            for first in range(1, 3201, 400):
+                streams = range(first, first + 400, 2)
+                raw.send(b"".join(h2.call(stream, WAIT) for stream in streams))
+                pass_time(0.05)
+                raw.send(b"".join(h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08")
+                                  for stream in streams))
+            self.assert_served(raw, 9001)
 
     def test_pings(self):
         self.assert_cut("ping", h2.frame(h2.PING, 0, 0, b"12345678") * 1000)
@@ -77,9 +92,7 @@ class FloodTest(unittest.TestCase):
             with Raw(besieged.address) as raw:
                 for _ in range(16):
                     raw.send(unknown)
-                raw.send(h2.call(1, path=h2.LIST_POOLS))
-                self.assertTrue(raw.read_until(lambda frames: any(
-                    kind == h2.HEADERS and flags & h2.END_STREAM for kind, flags, *_ in frames)))
+                self.assert_served(raw, 1)
                 raw.send(unknown * 256)  # 4 MB, of which a read takes 64 KiB
                 self.assertIsNotNone(raw.read_to_end(CUT_S))
             self.assertEqual(besieged.server.metrics().sum("objpool_connection_floods_total",

@@ -19,7 +19,7 @@ pools { name: "one" ids { count: 1 } }
 # What conformance_client.cc and conformance.js have both, in order.
 CASES = ("empty_unary", "large_unary", "client_and_server_streaming", "ping_pong", "empty_stream",
          "cancel_after_begin", "cancel_after_first_reply", "deadline_while_waiting",
-         "status_message", "unknown_method", "unknown_service", "custom_metadata",
+         "many_deadlines", "status_message", "unknown_method", "unknown_service", "custom_metadata",
          "compressed_request", "many_streams", "request_too_large", "reply_too_large")
 CALLS = 20_000
 

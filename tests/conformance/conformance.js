@@ -142,6 +142,17 @@ const cases = {
     mustEnd(await giveBack("one", grant), grpc.status.OK);
     mustEnd(done, grpc.status.DEADLINE_EXCEEDED);
   },
+  // Each is reset when its time is over, on one connection.
+  async many_deadlines() {
+    const grant = await leaseOne("one");
+    const all = [];
+    for (let round = 0; round < 16; ++round) {
+      all.push(...await Promise.all(Array.from({ length: 200 }, () =>
+        call(leases, "lease", { pool: "one", maxWait: { seconds: 3600 } }, { ms: 50 }))));
+    }
+    mustEnd(await giveBack("one", grant), grpc.status.OK);
+    for (const done of all) mustEnd(done, grpc.status.DEADLINE_EXCEEDED);
+  },
   async status_message() {
     const name = "100% \u00e4\u20ac\u{1f608}";
     const done = await call(pools, "getPool", { name });

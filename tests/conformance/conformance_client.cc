@@ -35,6 +35,8 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 constexpr std::size_t kPieceBytes = std::size_t{100} * 1000;
 constexpr uint32_t kLargeBatch = 1024;
 constexpr int kPings = 100;
+constexpr int kRounds = 16;
+constexpr std::size_t kWaiters = 200;
 
 // A call's context that cannot wait for ever.
 struct Context : ClientContext {
@@ -184,6 +186,21 @@ class Cases {
     return ExpectCode(status, StatusCode::DEADLINE_EXCEEDED);
   }
 
+  // Each is reset when its time is over, on one connection.
+  Verdict ManyDeadlines() {
+    v1::Grant grant;
+    if (Verdict bad = LeaseOne("one", grant); !bad.empty()) return bad;
+    v1::LeaseRequest request;
+    request.set_pool("one");
+    request.mutable_max_wait()->set_seconds(3600);
+    Verdict verdict;
+    for (int round = 0; round < kRounds && verdict.empty(); ++round) {
+      verdict = WaitInVain(request);
+    }
+    if (Verdict bad = GiveBack("one", grant); !bad.empty()) return bad;
+    return verdict;
+  }
+
   Verdict StatusMessage() {
     const std::string name = "100% \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x88";
     Context context;
@@ -290,6 +307,33 @@ class Cases {
     v1::ReturnResponse reply;
     return ExpectCode(leases_->Return(&context, request, &reply), StatusCode::OK);
   }
+  // So many at the same time, for what they do not get in time.
+  Verdict WaitInVain(const v1::LeaseRequest& request) {
+    struct Call {
+      ClientContext context;
+      v1::LeaseResponse reply;
+      Status status;
+      std::unique_ptr<grpc::ClientAsyncResponseReader<v1::LeaseResponse>> reader;
+    };
+    grpc::CompletionQueue queue;
+    std::vector<Call> calls(kWaiters);
+    for (Call& call : calls) {
+      call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+      call.reader = leases_->AsyncLease(&call.context, request, &queue);
+      call.reader->Finish(&call.reply, &call.status, &call);
+    }
+    Verdict verdict;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      void* tag = nullptr;
+      bool ok = false;
+      if (!queue.Next(&tag, &ok)) return "no call ends";
+      const Status& status = static_cast<Call*>(tag)->status;
+      if (Verdict bad = ExpectCode(status, StatusCode::DEADLINE_EXCEEDED); !bad.empty()) {
+        verdict = bad;
+      }
+    }
+    return verdict;
+  }
   // A call that no schema has.
   Verdict Raw(const std::string& path) {
     grpc::GenericStub stub(channel_);
@@ -324,6 +368,7 @@ int Run(const std::string& address) {
       {"cancel_after_begin", [&] { return cases.CancelAfterBegin(); }},
       {"cancel_after_first_reply", [&] { return cases.CancelAfterFirstReply(); }},
       {"deadline_while_waiting", [&] { return cases.DeadlineWhileWaiting(); }},
+      {"many_deadlines", [&] { return cases.ManyDeadlines(); }},
       {"status_message", [&] { return cases.StatusMessage(); }},
       {"unknown_method", [&] { return cases.UnknownMethod(); }},
       {"unknown_service", [&] { return cases.UnknownService(); }},

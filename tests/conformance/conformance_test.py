@@ -4,6 +4,7 @@ Which engine serves is OBJPOOL_ENGINE's to say; the answers are the same. The me
 server saw a call end, where its client cannot.
 """
 
+import collections
 import contextlib
 import threading
 import time
@@ -211,6 +212,17 @@ class ConformanceTest(unittest.TestCase):
                 lease_of("one", max_wait=HOUR), timeout=0.1))
             self.assertGreaterEqual(time.monotonic() - begin, 0.1)
             self.wait_for_waiters(0)
+
+    def test_deadlines_by_the_hundred_do_not_end_the_connection(self):
+        """Each is reset by its client."""
+        stub = lease_service_pb2_grpc.LeaseServiceStub(self.api.channel)
+        codes = collections.Counter()
+        with self.taken():
+            for _ in range(16):
+                calls = [stub.Lease.future(lease_of("one", max_wait=HOUR), timeout=0.05)
+                         for _ in range(200)]
+                codes.update(call.code() for call in calls)
+        self.assertEqual(codes, {grpc.StatusCode.DEADLINE_EXCEEDED: 3200})
 
     def test_a_deadline_has_passed_before_the_call(self):
         stub = lease_service_pb2_grpc.LeaseServiceStub(self.api.channel)

@@ -5,6 +5,7 @@
 // end of a line, and ACCEPT.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,7 +80,7 @@ class Pages {
     const linger none{.l_onoff = 1, .l_linger = 0};
     const bool connected = fd >= 0 &&
                            setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) == 0 &&
-                           connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0;
+                           Connect(fd, at);
     if (!connected) std::perror("pages_fuzz: connecting to its server");
     OBJPOOL_CHECK(connected, "a server takes connections");
     LetServerGo();
@@ -94,6 +95,15 @@ class Pages {
   }
 
  private:
+  // Also when libFuzzer's clock interrupts it, which it does once in so many hours.
+  static bool Connect(int fd, const sockaddr_in& at) {
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0) return true;
+    if (errno != EINTR) return false;
+    pollfd open{.fd = fd, .events = POLLOUT, .revents = 0};
+    while (poll(&open, 1, -1) < 0 && errno == EINTR) continue;
+    socklen_t size = sizeof(errno);
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &size) == 0 && errno == 0;
+  }
   // What has come; whether anything has.
   static bool Receive(int fd, std::string& answer) {
     const std::size_t before = answer.size();
