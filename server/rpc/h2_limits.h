@@ -63,7 +63,7 @@ inline constexpr BootNs kHandshakeNs = 5 * kSecond;
 // A reset of a call that is younger counts as one of a flood. Older ones are few: a connection has
 // no more than kMaxStreams of them at a time. Clients whose calls reach their deadline reset them
 // by the hundred.
-inline constexpr BootNs kRapidNs = 5 * kMs;
+inline constexpr BootNs kRapidNs = 1 * kMs;
 // A connection on which no frame came for this long is pinged, and closed when none has come after
 // the second time.
 inline constexpr BootNs kKeepaliveNs = 20 * kSecond;
