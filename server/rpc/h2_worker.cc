@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,7 @@ constexpr std::size_t kMaxFreeCalls = 1024;
 
 // Tells what an event of epoll belongs to: the address of a connection, or one of these.
 constexpr uint64_t kWakeEvent = 1;
+constexpr uint64_t kTickEvent = 2;
 constexpr uint64_t kListenerEvent = 1ULL << 63;  // and the socket
 
 std::size_t PartOf(std::size_t most, const EngineOptions& options) {
@@ -70,6 +72,7 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
 H2Worker::~H2Worker() {
   for (const int fd : given_) close(fd);
   if (wake_ >= 0) close(wake_);
+  if (tick_ >= 0) close(tick_);
   if (epoll_ >= 0) close(epoll_);
 }
 
@@ -78,8 +81,11 @@ std::string H2Worker::EngineVersion() { return nghttp2_version(0)->version_str; 
 bool H2Worker::Open(std::string& why) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  epoll_event event{.events = EPOLLIN, .data = {.u64 = kWakeEvent}};
-  if (epoll_ < 0 || wake_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) {
+  tick_ = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+  epoll_event wake{.events = EPOLLIN, .data = {.u64 = kWakeEvent}};
+  epoll_event tick{.events = EPOLLIN, .data = {.u64 = kTickEvent}};
+  if (epoll_ < 0 || wake_ < 0 || tick_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &wake) != 0 ||
+      epoll_ctl(epoll_, EPOLL_CTL_ADD, tick_, &tick) != 0) {
     why = "cannot start worker " + std::to_string(index_) + ": " +
           std::system_category().message(errno);
     return false;
@@ -154,7 +160,7 @@ void H2Worker::Run() {
   go_.wait(0, std::memory_order_acquire);
   if (go_.load(std::memory_order_acquire) != 1) return;
   ended_at_ = BootNow();
-  next_tick_ = ended_at_ + kTickNs;
+  SetTick(ended_at_ + kTickNs);
   while (Turn()) {
   }
 }
@@ -199,12 +205,11 @@ bool H2Worker::Turn() {
   return true;
 }
 
-// Until the next tick at the latest, in whole milliseconds.
+// Until the next tick at the latest. That is an event of its own, because a time limit here would set
+// and cancel the CPU's timer for each wait, which on a virtual machine takes two microseconds.
 void H2Worker::WaitForEvents(bool at_once) {
   const int most = static_cast<int>(events_->list.size());
-  const BootNs left = next_tick_ > ended_at_ ? next_tick_ - ended_at_ : 0;
-  const int tick_ms = static_cast<int>((left + h2_limits::kMs - 1) / h2_limits::kMs);
-  const int patience_ms = at_once ? 0 : deaf_ ? std::min(kStarvedMs, tick_ms) : tick_ms;
+  const int patience_ms = at_once ? 0 : deaf_ ? kStarvedMs : -1;
   events_->count = epoll_wait(epoll_, events_->list.data(), most, patience_ms);
   OBJPOOL_CHECK(events_->count >= 0 || errno == EINTR, "epoll waits");
 }
@@ -218,7 +223,7 @@ void H2Worker::HandleEvents() {
       (void)!read(wake_, &count, sizeof(count));
       wake_pending_.store(false, std::memory_order_release);
       TakeGiven();
-    } else if ((event.data.u64 & kListenerEvent) == 0) {
+    } else if (event.data.u64 != kTickEvent && (event.data.u64 & kListenerEvent) == 0) {
       static_cast<H2Connection*>(event.data.ptr)->OnEvents(event.events);
     }
   }
@@ -300,12 +305,22 @@ void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {
 
 void H2Worker::Tick() {
   stats_.poll_delay.Observe(now_ - next_tick_);
-  next_tick_ = now_ + kTickNs;
+  SetTick(now_ + kTickNs);
   // By index, and backwards: what is looked at may end, and others with it.
   for (std::size_t i = calls_.size(); i > 0; --i) {
     if (i <= calls_.size()) calls_[i - 1]->OnTick(now_, stopping());
   }
   for (const auto& connection : connections_) connection->OnTick(now_);
+}
+
+// What it said before is forgotten by that.
+void H2Worker::SetTick(BootNs at) {
+  next_tick_ = at;
+  constexpr BootNs kSecondNs = 1'000'000'000;
+  const itimerspec due{.it_interval = {},
+                       .it_value = {.tv_sec = static_cast<time_t>(at / kSecondNs),
+                                    .tv_nsec = static_cast<long>(at % kSecondNs)}};
+  OBJPOOL_CHECK(timerfd_settime(tick_, TFD_TIMER_ABSTIME, &due, nullptr) == 0, "a tick is set");
 }
 
 void H2Worker::EndTurn() {

@@ -110,6 +110,7 @@ class H2Worker {
   void Take(int fd, bool encrypted);
   void Refuse(int fd, Cut why);
   void Tick();
+  void SetTick(BootNs at);
   void EndTurn();
   // While stopping; true when nothing is left.
   [[nodiscard]] bool Leave();
@@ -129,6 +130,7 @@ class H2Worker {
   H2Listener listener_;
   int epoll_ = -1;
   int wake_ = -1;  // an eventfd
+  int tick_ = -1;  // a timerfd, for next_tick_
 
   std::mutex given_lock_;
   std::vector<int> given_;  // connections from the worker that has the Unix socket
