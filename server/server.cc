@@ -178,6 +178,7 @@ bool Server::StartEngine(std::string& why) {
   options.worker_cpus = plan_.cpus;
   options.max_connections_per_peer = config_.max_connections_per_peer;
   options.steer_by_cpu = config_.steer_by_cpu;
+  options.busy_poll = std::chrono::microseconds(config_.busy_poll_us);
   options.max_connection_age = config_.max_connection_age;
   options.max_connection_age_grace = config_.max_connection_age_grace;
   options.tls = tls_.get();

@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint32_t kMaxWorkers = 1024;
 constexpr uint32_t kMaxConnectionsPerPeer = 65'536;
+constexpr uint32_t kMaxBusyPollUs = 10'000;
 constexpr int64_t kWeekMs = int64_t{7} * 24 * 3'600'000;
 constexpr DurationRange kConnectionAge = {100, kWeekMs};
 constexpr DurationRange kConnectionAgeGrace = {1, kWeekMs};
@@ -93,6 +94,12 @@ void CheckConnections(const config::v1::ServerConfig& message, Config& config,
   }
   config.steer_by_cpu = message.steer_by_cpu();
   if (config.steer_by_cpu) needs_h2("steer_by_cpu", "true");
+  config.busy_poll_us = message.busy_poll_us();
+  if (config.busy_poll_us != 0) needs_h2("busy_poll_us", std::to_string(config.busy_poll_us));
+  if (config.busy_poll_us > kMaxBusyPollUs) {
+    errors.AddLimit("busy_poll_us", "0 .. " + std::to_string(kMaxBusyPollUs),
+                    std::to_string(config.busy_poll_us));
+  }
   const auto duration = [&](const google::protobuf::Duration& value, DurationRange range,
                             std::string_view key) {
     return std::chrono::milliseconds(CheckDuration(value, range, key, errors).value_or(0));

@@ -93,6 +93,7 @@ struct Config {
   EngineKind engine = EngineKind::kH2;
   uint32_t max_connections_per_peer = 1024;               // 1 .. 65536
   bool steer_by_cpu = false;                              // only with kH2
+  uint32_t busy_poll_us = 0;                              // 0 .. 10000, only with kH2
   std::chrono::milliseconds max_connection_age{0};        // 0: none
   std::chrono::milliseconds max_connection_age_grace{0};  // 0: for ever
   uint32_t workers = 0;                                   // 0: one for each usable CPU

@@ -23,6 +23,7 @@ void Override(const ConfigOverrides& overrides, config::v1::ServerConfig& messag
   if (overrides.admin) message.set_admin(*overrides.admin);
   if (overrides.engine) message.set_engine(*overrides.engine);
   if (overrides.workers) message.set_workers(*overrides.workers);
+  if (overrides.busy_poll_us) message.set_busy_poll_us(*overrides.busy_poll_us);
   if (overrides.reflection) message.set_reflection(*overrides.reflection);
   if (overrides.tls_cert) message.mutable_tls()->set_cert_file(*overrides.tls_cert);
   if (overrides.tls_key) message.mutable_tls()->set_key_file(*overrides.tls_key);
@@ -132,6 +133,7 @@ std::string PrintConfig(const Config& config) {
   if (config.engine == EngineKind::kH2) {
     message.set_max_connections_per_peer(config.max_connections_per_peer);
     message.set_steer_by_cpu(config.steer_by_cpu);
+    message.set_busy_poll_us(config.busy_poll_us);
   }
   if (config.max_connection_age.count() != 0) {
     *message.mutable_max_connection_age() = ToDuration(config.max_connection_age.count());

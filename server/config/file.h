@@ -25,6 +25,7 @@ struct ConfigOverrides {
   std::optional<bool> insecure_allow_plaintext;
   std::optional<config::v1::Engine> engine;
   std::optional<uint32_t> workers;
+  std::optional<uint32_t> busy_poll_us;
   std::optional<std::chrono::milliseconds> shutdown_grace;
   std::optional<bool> reflection;
   std::optional<std::string> state_dir;

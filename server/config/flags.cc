@@ -96,6 +96,11 @@ void Define(CLI::App& app, Flags& flags) {
   app.add_option("--workers", overrides.workers, "Worker threads; 0 is automatic")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
+  app.add_option("--busy_poll_us", overrides.busy_poll_us,
+                 "How long workers of engine h2 look for the next call before they sleep, at the "
+                 "cost of their CPUs; 0 is not at all")
+      ->type_name("N")
+      ->check(CLI::Range(0, 10'000));
   app.add_option("--shutdown_grace", flags.shutdown_grace,
                  "How long calls may go on after SIGTERM, as in 500ms, 5s or 1m")
       ->type_name("TIME");

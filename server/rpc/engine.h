@@ -39,6 +39,8 @@ struct EngineOptions {
   // Gives a new connection to the worker that is pinned to the CPU on which the kernel saw it come,
   // instead of to any. All workers must be pinned. Likewise.
   bool steer_by_cpu = false;
+  // How long a worker asks for more, after it served somebody, before it sleeps. Likewise.
+  std::chrono::microseconds busy_poll{0};
   // A connection this old, give or take a tenth, is asked to go: its calls may end, and new ones go
   // over a new connection. After the grace it is closed. 0: never.
   std::chrono::milliseconds max_connection_age{0};

@@ -1,20 +1,15 @@
 #include "server/rpc/h2_worker.h"
 
 #include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <limits>
 #include <system_error>
 #include <utility>
 
 #include "pool/affinity.h"
-#include "pool/base/check.h"
 #include "server/rpc/h2_call.h"
 #include "server/rpc/h2_connection.h"
 #include "server/rpc/h2_goaway.h"
@@ -34,21 +29,14 @@ constexpr std::size_t kMaxGiven = 256;
 // Calls that are kept for later ones.
 constexpr std::size_t kMaxFreeCalls = 1024;
 
-// Tells what an event of epoll belongs to: the address of a connection, or one of these.
-constexpr uint64_t kWakeEvent = 1;
-constexpr uint64_t kTickEvent = 2;
-constexpr uint64_t kListenerEvent = 1ULL << 63;  // and the socket
+// What an event belongs to: the address of a connection; or this, and a socket of the listener.
+constexpr uint64_t kListenerEvent = 1ULL << 63;
 
 std::size_t PartOf(std::size_t most, const EngineOptions& options) {
   return std::max(h2_limits::kLeastOfWorker, most / options.worker_cpus.size());
 }
 
 }  // namespace
-
-struct H2Worker::Events {
-  std::array<epoll_event, 128> list;
-  int count = 0;
-};
 
 H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTable& methods,
                    const WorkerHooks& hooks, Shared& shared)
@@ -62,7 +50,7 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
       max_unread_(PartOf(h2_limits::kMaxUnread, options)),
       max_unsent_(PartOf(h2_limits::kMaxUnsent, options)),
       stats_(methods.methods().size()),
-      events_(std::make_unique<Events>()),
+      events_(options.busy_poll),
       input_(std::make_unique_for_overwrite<uint8_t[]>(h2_limits::kReadBytes)),
       random_(static_cast<uint32_t>(BootNow()) + index),
       tls_door_(options.tls) {
@@ -71,21 +59,12 @@ H2Worker::H2Worker(uint32_t index, const EngineOptions& options, const MethodTab
 
 H2Worker::~H2Worker() {
   for (const int fd : given_) close(fd);
-  if (wake_ >= 0) close(wake_);
-  if (tick_ >= 0) close(tick_);
-  if (epoll_ >= 0) close(epoll_);
 }
 
 std::string H2Worker::EngineVersion() { return nghttp2_version(0)->version_str; }
 
 bool H2Worker::Open(std::string& why) {
-  epoll_ = epoll_create1(EPOLL_CLOEXEC);
-  wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  tick_ = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-  epoll_event wake{.events = EPOLLIN, .data = {.u64 = kWakeEvent}};
-  epoll_event tick{.events = EPOLLIN, .data = {.u64 = kTickEvent}};
-  if (epoll_ < 0 || wake_ < 0 || tick_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &wake) != 0 ||
-      epoll_ctl(epoll_, EPOLL_CTL_ADD, tick_, &tick) != 0) {
+  if (!events_.Open()) {
     why = "cannot start worker " + std::to_string(index_) + ": " +
           std::system_category().message(errno);
     return false;
@@ -124,12 +103,6 @@ void H2Worker::Serve() {
   go_.notify_one();
 }
 
-void H2Worker::Wake() {
-  if (wake_pending_.exchange(true, std::memory_order_acq_rel)) return;
-  const uint64_t one = 1;
-  (void)!write(wake_, &one, sizeof(one));
-}
-
 void H2Worker::BeginStop() {
   stopping_.store(true, std::memory_order_relaxed);
   Wake();
@@ -160,18 +133,20 @@ void H2Worker::Run() {
   go_.wait(0, std::memory_order_acquire);
   if (go_.load(std::memory_order_acquire) != 1) return;
   ended_at_ = BootNow();
-  SetTick(ended_at_ + kTickNs);
+  events_.SetTick(ended_at_ + kTickNs);
   while (Turn()) {
   }
 }
 
 void H2Worker::WatchListener(bool watched) {
-  const int operation = watched ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
   bool done = true;
   for (const int socket : listener_.sockets()) {
-    epoll_event event{.events = EPOLLIN,
-                      .data = {.u64 = kListenerEvent | static_cast<uint64_t>(socket)}};
-    done = (epoll_ctl(epoll_, operation, socket, &event) == 0 || errno == EEXIST) && done;
+    if (watched) {
+      const epoll_data_t tag{.u64 = kListenerEvent | static_cast<uint64_t>(socket)};
+      done = (events_.Add(socket, tag) || errno == EEXIST) && done;
+    } else {
+      events_.Remove(socket);
+    }
   }
   // Where there is no memory to watch all of them, it is tried again likewise.
   deaf_ = !watched || !done;
@@ -180,7 +155,7 @@ void H2Worker::WatchListener(bool watched) {
 
 bool H2Worker::Turn() {
   WaitForEvents(hurry_turn_ || again_);
-  if (worked_ns_ >= kPauseAfterNs && events_->count == 0) {
+  if (worked_ns_ >= kPauseAfterNs && events_.events().empty()) {
     worked_ns_ = 0;
     std::this_thread::sleep_for(kPause);
     ended_at_ = BootNow();
@@ -194,7 +169,7 @@ bool H2Worker::Turn() {
   HandleEvents();
   if (tls_door_.ready()) StartHandshakes();
   if (deaf_ && !leaving_ && now_ >= listen_at_) WatchListener(true);
-  if (now_ >= next_tick_) Tick();
+  if (now_ >= events_.tick()) Tick();
   hurry_turn_ = hooks_.on_turn(index_, now_);
   EndTurn();
   if (stopping() && Leave()) return false;
@@ -205,30 +180,24 @@ bool H2Worker::Turn() {
   return true;
 }
 
-// Until the next tick at the latest. That is an event of its own, because a time limit here would set
-// and cancel the CPU's timer for each wait, which on a virtual machine takes two microseconds.
+// Until the next tick at the latest.
 void H2Worker::WaitForEvents(bool at_once) {
-  const int most = static_cast<int>(events_->list.size());
-  const int patience_ms = at_once ? 0 : deaf_ ? kStarvedMs : -1;
-  events_->count = epoll_wait(epoll_, events_->list.data(), most, patience_ms);
-  OBJPOOL_CHECK(events_->count >= 0 || errno == EINTR, "epoll waits");
+  events_.Wait(at_once ? 0 : deaf_ ? kStarvedMs : -1, ended_at_);
 }
 
 // Who comes is taken last, so that the descriptors of those who went are there for him.
 void H2Worker::HandleEvents() {
-  for (int i = 0; i < events_->count; ++i) {
-    const epoll_event& event = events_->list[static_cast<std::size_t>(i)];
-    if (event.data.u64 == kWakeEvent) {
-      uint64_t count = 0;
-      (void)!read(wake_, &count, sizeof(count));
-      wake_pending_.store(false, std::memory_order_release);
+  for (const epoll_event& event : events_.events()) {
+    if (event.data.u64 == EventSet::kWake) {
+      events_.ClearWake();
       TakeGiven();
-    } else if (event.data.u64 != kTickEvent && (event.data.u64 & kListenerEvent) == 0) {
+    } else if (event.data.u64 != EventSet::kTick && (event.data.u64 & kListenerEvent) == 0) {
+      events_.NoteServed(now_);
       static_cast<H2Connection*>(event.data.ptr)->OnEvents(event.events);
     }
   }
-  for (int i = 0; i < events_->count; ++i) {
-    const uint64_t what = events_->list[static_cast<std::size_t>(i)].data.u64;
+  for (const epoll_event& event : events_.events()) {
+    const uint64_t what = event.data.u64;
     if ((what & kListenerEvent) == 0 || deaf_) continue;
     TakeConnections(static_cast<int>(what & ~kListenerEvent));
   }
@@ -277,8 +246,7 @@ void H2Worker::Take(int fd, bool encrypted) {
   if (!seat) return Refuse(fd, Cut::kCrowdedPeer);
   auto connection =
       std::make_unique<H2Connection>(*this, fd, std::move(peer), *std::move(seat), encrypted);
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0 || !connection->Begin()) return;
+  if (!events_.Add(fd, {.ptr = connection.get()}) || !connection->Begin()) return;
   connection->set_place(connections_.size());
   connections_.push_back(std::move(connection));
 }
@@ -299,28 +267,17 @@ BootNs H2Worker::AgeLimit() {
 }
 
 void H2Worker::Watch(H2Connection& connection, int fd, uint32_t events) {
-  epoll_event event{.events = events, .data = {.ptr = &connection}};
-  OBJPOOL_CHECK(epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0, "a connection is watched");
+  events_.Change(fd, {.ptr = &connection}, events);
 }
 
 void H2Worker::Tick() {
-  stats_.poll_delay.Observe(now_ - next_tick_);
-  SetTick(now_ + kTickNs);
+  stats_.poll_delay.Observe(now_ - events_.tick());
+  events_.SetTick(now_ + kTickNs);
   // By index, and backwards: what is looked at may end, and others with it.
   for (std::size_t i = calls_.size(); i > 0; --i) {
     if (i <= calls_.size()) calls_[i - 1]->OnTick(now_, stopping());
   }
   for (const auto& connection : connections_) connection->OnTick(now_);
-}
-
-// What it said before is forgotten by that.
-void H2Worker::SetTick(BootNs at) {
-  next_tick_ = at;
-  constexpr BootNs kSecondNs = 1'000'000'000;
-  const itimerspec due{.it_interval = {},
-                       .it_value = {.tv_sec = static_cast<time_t>(at / kSecondNs),
-                                    .tv_nsec = static_cast<long>(at % kSecondNs)}};
-  OBJPOOL_CHECK(timerfd_settime(tick_, TFD_TIMER_ABSTIME, &due, nullptr) == 0, "a tick is set");
 }
 
 void H2Worker::EndTurn() {

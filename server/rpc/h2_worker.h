@@ -20,6 +20,7 @@
 
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/engine.h"
+#include "server/rpc/event_set.h"
 #include "server/rpc/h2_listener.h"
 #include "server/rpc/h2_protocol.h"
 #include "server/rpc/h2_shared.h"
@@ -50,7 +51,7 @@ class H2Worker {
   void Serve();
   void BeginStop();
   void Stop(std::chrono::system_clock::time_point deadline);
-  void Wake();
+  void Wake() { events_.Wake(); }
   void Hurry() { hurry_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] WorkerStats& stats() { return stats_; }
   [[nodiscard]] const std::string& pin_error() const { return pin_error_; }
@@ -110,7 +111,6 @@ class H2Worker {
   void Take(int fd, bool encrypted);
   void Refuse(int fd, Cut why);
   void Tick();
-  void SetTick(BootNs at);
   void EndTurn();
   // While stopping; true when nothing is left.
   [[nodiscard]] bool Leave();
@@ -128,24 +128,19 @@ class H2Worker {
   std::string start_error_;
   H2Protocol protocol_;
   H2Listener listener_;
-  int epoll_ = -1;
-  int wake_ = -1;  // an eventfd
-  int tick_ = -1;  // a timerfd, for next_tick_
+  EventSet events_;
 
   std::mutex given_lock_;
   std::vector<int> given_;  // connections from the worker that has the Unix socket
 
   // The worker thread's own.
-  struct Events;
-  std::unique_ptr<Events> events_;
   const std::unique_ptr<uint8_t[]> input_;
   ByteBuffer output_;
   H2Trailers trailers_;
   Inflater inflater_;
   ByteBuffer inflated_;
   BootNs now_ = 0;
-  BootNs ended_at_ = 0;  // the last turn
-  BootNs next_tick_ = 0;
+  BootNs ended_at_ = 0;      // the last turn
   bool again_ = true;        // the first turn; later, handlers may have left work for the hook
   bool hurry_turn_ = false;  // the hook has asked for the next one
   BootNs worked_ns_ = 0;     // for nobody who waits, without a pause
@@ -172,7 +167,6 @@ class H2Worker {
   std::atomic<int> go_{0};  // 0 wait, 1 serve, -1 leave
   std::atomic<bool> stopping_{false};
   std::atomic<bool> hurry_{false};
-  std::atomic<bool> wake_pending_{false};
   // When to cancel what is under way; 0 before Stop. By the system's clock, in nanoseconds.
   std::atomic<int64_t> stop_at_{0};
   std::thread thread_;

@@ -92,10 +92,14 @@ TEST(ConnectionsConfig, ListenIsAnAddressAUnixSocketOrBoth) {
 }
 
 TEST(ConnectionsConfig, WhatIsDoneWithConnectionsIsChecked) {
-  EXPECT_THAT(BadWithPool("engine: ENGINE_GRPC max_connections_per_peer: 5 steer_by_cpu: true"),
+  EXPECT_THAT(BadWithPool("engine: ENGINE_GRPC max_connections_per_peer: 5 steer_by_cpu: true "
+                          "busy_poll_us: 1"),
               ElementsAre("max_connections_per_peer: must be unset with engine: ENGINE_GRPC, but "
                           "is 5",
-                          "steer_by_cpu: must be unset with engine: ENGINE_GRPC, but is true"));
+                          "steer_by_cpu: must be unset with engine: ENGINE_GRPC, but is true",
+                          "busy_poll_us: must be unset with engine: ENGINE_GRPC, but is 1"));
+  EXPECT_THAT(BadWithPool("busy_poll_us: 10001"),
+              ElementsAre("busy_poll_us: must be 0 .. 10000, but is 10001"));
   for (const char* number : {"0", "65537"}) {
     EXPECT_THAT(
         BadWithPool(std::string("max_connections_per_peer: ") + number),

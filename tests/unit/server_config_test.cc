@@ -64,6 +64,7 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
   EXPECT_EQ(config.ready_file, "");
   EXPECT_FALSE(config.insecure_allow_plaintext);
   EXPECT_EQ(config.engine, EngineKind::kH2);
+  EXPECT_EQ(config.busy_poll_us, 0u);
   EXPECT_EQ(config.workers, 0u);
   EXPECT_EQ(config.shutdown_grace.count(), 5000);
   EXPECT_TRUE(config.reflection);
@@ -76,7 +77,7 @@ TEST(ServerConfig, ADefaultIsFilledInForEveryKeyLeftOut) {
 constexpr std::string_view kFull = R"(
   listen: "[::1]:0" metrics_listen: "off" ready_file: "/run/objpoold.json"
   insecure_allow_plaintext: true engine: ENGINE_H2
-  max_connections_per_peer: 9 steer_by_cpu: true
+  max_connections_per_peer: 9 steer_by_cpu: true busy_poll_us: 50
   max_connection_age { seconds: 60 } max_connection_age_grace { seconds: 5 }
   workers: 7 shutdown_grace { nanos: 250000000 } reflection: false
   policy_file: "/p" audit_log: "stderr" admin: ADMIN_ACCESS_OFF
@@ -96,6 +97,7 @@ TEST(ServerConfig, EveryKeyIsRead) {
   EXPECT_EQ(config.engine, EngineKind::kH2);
   EXPECT_EQ(config.max_connections_per_peer, 9u);
   EXPECT_TRUE(config.steer_by_cpu);
+  EXPECT_EQ(config.busy_poll_us, 50u);
   EXPECT_EQ(config.max_connection_age.count(), 60'000);
   EXPECT_EQ(config.max_connection_age_grace.count(), 5000);
   EXPECT_EQ(config.workers, 7u);

@@ -85,6 +85,12 @@ TEST_F(ServerFlags, FlagsReplaceTheKeysOfTheFileRightOrWrong) {
   EXPECT_FALSE(config.reflection);
 }
 
+TEST_F(ServerFlags, BusyPollingIsAFlagToo) {
+  WriteFile("busy_poll_us: 9 pools { name: 'p' ids { count: 1 } }");
+  EXPECT_EQ(GoodConfig(RunWithFile({})).busy_poll_us, 9u);
+  EXPECT_EQ(GoodConfig(RunWithFile({"--busy_poll_us=0"})).busy_poll_us, 0u);
+}
+
 TEST_F(ServerFlags, APolicyIsReadWithTheConfiguration) {
   WriteFile("admin: ADMIN_ACCESS_OFF pools { name: 'p' ids { count: 1 } }");
   EXPECT_EQ(GoodConfig(RunWithFile({"--admin=all", "--audit_log=/a"})).admin, AdminAccess::kAll);
@@ -190,6 +196,9 @@ TEST_F(ServerFlags, WhatItDoesNotUnderstandIsNamed) {
   for (const char* const workers : {"-1", "1025", "many", "1.5", "99999999999999999999", ""}) {
     ExpectRefusal(RunWithFile({std::string("--workers=") + workers}), "workers");
   }
+  for (const char* const time : {"-1", "10001", "1ms", ""}) {
+    ExpectRefusal(RunWithFile({std::string("--busy_poll_us=") + time}), "busy_poll_us");
+  }
   for (const char* const engine : {"http", "H2", ""}) {
     ExpectRefusal(RunWithFile({std::string("--engine=") + engine}), "engine");
   }
@@ -207,6 +216,7 @@ TEST_F(ServerFlags, HelpAndVersionNeedNoFile) {
                                  "--ready_file",
                                  "--engine",
                                  "--workers",
+                                 "--busy_poll_us",
                                  "--policy_file",
                                  "--audit_log",
                                  "--admin",

@@ -73,6 +73,7 @@ using Contenders = std::vector<std::unique_ptr<Contender>>;
 inline constexpr std::string_view kVolatile = "objpoold volatile";
 inline constexpr std::string_view kProcess = "objpoold process";
 inline constexpr std::string_view kH2 = "objpoold h2";
+inline constexpr std::string_view kH2Busy = "objpoold h2, busy";
 inline constexpr std::string_view kEcho = "echo, same engine";
 inline constexpr std::string_view kEchoH2 = "echo, engine h2";
 inline constexpr std::string_view kBareH2 = "echo, bare nghttp2";

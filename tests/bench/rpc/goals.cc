@@ -34,7 +34,7 @@ constexpr std::string_view kStream = "streamed 64";
 constexpr std::string_view kFolded = "streamed 64, folded";
 constexpr std::string_view kBatch = "batch 64, 8x1";
 
-constexpr std::array<Goal, 40> kGoals = {{
+constexpr std::array<Goal, 42> kGoals = {{
     // Engine grpc.
     {kBatch, kVolatile, kBatch, kRedisLua, What::kCycles, 0},
     {kStream, kVolatile, kStream, kRedisLua, What::kCycles, 0},
@@ -74,6 +74,8 @@ constexpr std::array<Goal, 40> kGoals = {{
     {kFolded, kH2, kStream, kRedisPlain, What::kByCpu, 1},
     {kOneCall, kH2, kOneCall, kBareTcp, What::kP50, 1.25},
     {kOneCall, kH2, kOneCall, kBareTcp, What::kP99, 1.25},
+    {kOneCall, kH2Busy, kOneCall, kBareTcp, What::kP50, 1},
+    {kOneCall, kH2Busy, kOneCall, kRedisPlain, What::kP50, 1},
     {kOneCall, kBareH2, kOneCall, kBareTcp, What::kP50, 0},
     {kOneCall, kH2, kOneCall, kBareH2, What::kP50, 0},
     {kOneCall, kH2, kOneCall, kVolatile, What::kP50, 0},

@@ -1,5 +1,6 @@
 // objpoold, volatile and durable and on either engine, and the echo on each of them and on bare
 // nghttp2.
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <utility>
@@ -40,16 +41,21 @@ Sample RunTalks(ServerProcess& server, const std::string& address, const Cell& c
   });
 }
 
-class Objpoold final : public Contender {
+class Objpoold : public Contender {
  public:
-  Objpoold(std::string name, std::string engine, bool durable)
-      : Contender(std::move(name)), engine_(std::move(engine)), durable_(durable) {}
+  // With flags of its own after those that all have.
+  Objpoold(std::string_view name, std::string engine, bool durable,
+           std::vector<std::string> flags = {})
+      : Contender(std::string(name)),
+        engine_(std::move(engine)),
+        durable_(durable),
+        flags_(std::move(flags)) {}
 
   [[nodiscard]] bool CanRun(const Cell& /*cell*/) const override { return true; }
 
   [[nodiscard]] bool Start(const Site& site, std::string& why) override {
-    const std::string base =
-        site.folder + "/objpoold-" + engine_ + (durable_ ? "-process" : "-volatile");
+    std::string base = site.folder + '/' + name();
+    std::replace(base.begin(), base.end(), ' ', '-');
     std::ofstream(base + ".textproto")
         << "pools { name: \"" << kPool << "\" ids { count: " << kCapacity << " } }\n";
     std::vector<std::string> words = {site.bin_folder + "/objpoold",
@@ -60,6 +66,7 @@ class Objpoold final : public Contender {
                                       "--engine=" + engine_,
                                       "--ready_file=" + base + ".ready"};
     if (durable_) words.push_back("--state_dir=" + base + ".state");
+    words.insert(words.end(), flags_.begin(), flags_.end());
     server_ = ServerProcess::Start(words, site.server_cpu, base + ".log", why);
     if (server_ == nullptr) return false;
     const auto up = [&] {
@@ -85,8 +92,19 @@ class Objpoold final : public Contender {
  private:
   const std::string engine_;
   const bool durable_;
+  const std::vector<std::string> flags_;
   std::unique_ptr<ServerProcess> server_;
   std::string address_;
+};
+
+// For who asks and asks, one call at a time; with more, workers hardly ever sleep.
+class BusyObjpoold final : public Objpoold {
+ public:
+  BusyObjpoold() : Objpoold(kH2Busy, "h2", false, {"--busy_poll_us=100"}) {}
+
+  [[nodiscard]] bool CanRun(const Cell& cell) const override {
+    return cell.way == Way::kCalls && cell.outstanding == 1 && cell.connections == 1;
+  }
 };
 
 class Echo final : public Contender {
@@ -141,9 +159,10 @@ std::vector<std::string> Bare(const Site& /*site*/) { return {"rpc_bare", "h2"};
 }  // namespace
 
 void AddGrpc(Contenders& to) {
-  to.push_back(std::make_unique<Objpoold>(std::string(kVolatile), "grpc", false));
-  to.push_back(std::make_unique<Objpoold>(std::string(kProcess), "grpc", true));
-  to.push_back(std::make_unique<Objpoold>(std::string(kH2), "h2", false));
+  to.push_back(std::make_unique<Objpoold>(kVolatile, "grpc", false));
+  to.push_back(std::make_unique<Objpoold>(kProcess, "grpc", true));
+  to.push_back(std::make_unique<Objpoold>(kH2, "h2", false));
+  to.push_back(std::make_unique<BusyObjpoold>());
   to.push_back(std::make_unique<Echo>(std::string(kEcho), OnEngine("grpc"), true));
   to.push_back(std::make_unique<Echo>(std::string(kEchoH2), OnEngine("h2"), true));
   to.push_back(std::make_unique<Echo>(std::string(kBareH2), Bare, false));
