@@ -199,7 +199,7 @@ inline constexpr auto kMetrics = std::to_array<Metric>({
      "Turns of the worker's loop, idle ones included."},
     {"objpool_worker_poll_delay_seconds", table::kHistogram, table::kNone,
      "How late a worker's turn came that was due, of all workers: each has one due every 20 ms. Up "
-     "to 1 ms is the timer's."},
+     "to 1 ms is engine grpc's timer."},
     {"objpool_worker_pinned", table::kGauge, table::kWorker,
      "1 when the worker is pinned to its CPU."},
     {"objpool_worker_pin_losses_total", table::kCounter, table::kNone,

@@ -63,7 +63,7 @@ inline constexpr std::array<const char*, kCallCuts> kCallCutNames = {
 
 // What a connection that was cut off for kFlood sent too much of.
 enum class FloodKind : uint8_t {
-  kReset,         // RST_STREAM of a call that had hardly begun
+  kReset,         // RST_STREAM
   kPing,          // PING, answers included
   kSettings,      // SETTINGS, answers included
   kEmptyData,     // DATA with nothing in it, or padded

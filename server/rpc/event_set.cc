@@ -70,7 +70,7 @@ void EventSet::Wake() {
 void EventSet::ClearWake() {
   uint64_t count = 0;
   (void)!read(wake_, &count, sizeof(count));
-  woken_.store(false, std::memory_order_release);
+  (void)woken_.exchange(false, std::memory_order_acq_rel);
 }
 
 // A time limit of epoll_wait would do, and would set and cancel the CPU's timer for each wait: two

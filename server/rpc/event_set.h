@@ -17,7 +17,7 @@ namespace objpool::rpc {
 
 class EventSet {
  public:
-  // What events of its own are tagged with, where those of sockets are as they were added.
+  // Tags of events of its own. Others are those of Add; no address is one of these.
   static constexpr uint64_t kWake = 1;
   static constexpr uint64_t kTick = 2;
 
@@ -35,12 +35,14 @@ class EventSet {
   void Remove(int fd);
   void Change(int fd, epoll_data_t tag, uint32_t events);
 
-  // For so many milliseconds; 0: not at all, -1: until something comes. It is `now`.
+  // For so many milliseconds at the most; 0: not at all, -1: until something comes. `now` is the
+  // time, as the caller has just read it.
   void Wait(int patience_ms, BootNs now);
   [[nodiscard]] std::span<const epoll_event> events() const { return {events_.data(), count_}; }
   void NoteServed(BootNs now) { served_at_ = now; }
 
-  // Any thread: an event kWake, once until ClearWake.
+  // Any thread: an event kWake, once until ClearWake. What was written before Wake is seen after
+  // ClearWake, whichever of several calls made the event.
   void Wake();
   void ClearWake();
 

@@ -68,12 +68,13 @@ void H2Connection::Read() {
   const auto arrived = static_cast<std::size_t>(got);
   const std::size_t count = tls_ == nullptr ? arrived : OpenWire(arrived);
   if (count == 0) return;
-  useful_ = false;
+  useful_ = headers_at_ != 0;  // of those, too, there are only so many
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);
   MarkDirty();
   if (arrived > h2_limits::kLeastReadBytes) PaceReads(arrived == most);
   // libnghttp2 says nothing of frames that it passes over.
-  const auto pieces = static_cast<uint32_t>(1 + (count / h2_limits::kVoidBytes));
+  const auto pieces =
+      static_cast<uint32_t>((count + h2_limits::kVoidBytes - 1) / h2_limits::kVoidBytes);
   if (taken >= 0 && (useful_ || Spend(FloodKind::kVoid, pieces))) return;
   if (taken == NGHTTP2_ERR_FLOODED) (void)NoteFlood(FloodKind::kAnswers);
   if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) (void)NoteFlood(FloodKind::kContinuation);

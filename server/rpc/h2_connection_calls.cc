@@ -37,7 +37,7 @@ bool H2Connection::OnFrameHead(const nghttp2_frame_hd& head) {
       return !(in_vain || padded) || Spend(FloodKind::kEmptyData);
     }
     case NGHTTP2_RST_STREAM:
-      return !IsRapid(head.stream_id) || Spend(FloodKind::kReset);
+      return Spend(FloodKind::kReset, IsRapid(head.stream_id) ? FloodGuard::kRapidReset : 1);
     case NGHTTP2_PING:
       return Spend(FloodKind::kPing);
     case NGHTTP2_SETTINGS:
@@ -51,6 +51,7 @@ bool H2Connection::OnFrameHead(const nghttp2_frame_hd& head) {
 
 bool H2Connection::OnInvalidFrame(bool refused) {
   if (refused) NoteCut(CallCut::kStreamLimit);
+  headers_at_ = 0;  // if they are it, they are over for us
   return Spend(FloodKind::kInvalid);
 }
 
@@ -129,10 +130,12 @@ void H2Connection::OnData(H2Call* call, int32_t stream, std::string_view bytes) 
 
 void H2Connection::OnFrameSent(const nghttp2_frame& frame) {
   if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
-  guard_.Earn();
+  guard_.EarnFrame();
   if (frame.hd.type == NGHTTP2_DATA || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
   const int32_t stream = frame.hd.stream_id;
-  if (nghttp2_session_get_stream_remote_close(session_.get(), stream) != 0) return;
+  const bool early = nghttp2_session_get_stream_remote_close(session_.get(), stream) == 0;
+  guard_.EarnEnd(early);
+  if (!early) return;
   // Answered before the request was over: its rest is not wanted.
   (void)nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream, NGHTTP2_NO_ERROR);
 }

@@ -9,6 +9,7 @@
 
 #include "server/rpc/boot_clock.h"
 #include "server/rpc/connection_stats.h"
+#include "server/rpc/h2_limits.h"
 
 namespace objpool::rpc {
 
@@ -18,13 +19,15 @@ class FloodGuard {
     uint32_t burst;
     uint32_t per_s;
   };
-  // A client may give up all its calls at once, and does so when it goes. To what it is answered it
-  // says pings (to measure the line) and window updates, some of them for each call, and resets
-  // that crossed it: Earn() pays for those. It says window updates also for a call that it then
-  // gives up.
+  // A client may give up all its calls at once, and does so when it goes; those that have waited
+  // for a while it may give up by the thousand, when their deadlines come. To what it is answered
+  // it says pings (to measure the line) and window updates, some of them for each call, and a reset
+  // or the rest of a request may cross the end of an answer: the Earn... pay for those.
   static constexpr std::size_t kGuarded = 8;  // the first kinds
+  // What a reset of a call counts that has hardly begun, where others count one.
+  static constexpr uint32_t kRapidReset = 50;
   static constexpr std::array<Allowance, kGuarded> kAllowances = {{
-      {.burst = 1000, .per_s = 100},
+      {.burst = 1000 * kRapidReset, .per_s = 100 * kRapidReset},
       {.burst = 100, .per_s = 10},
       {.burst = 20, .per_s = 2},
       {.burst = 200, .per_s = 20},
@@ -50,20 +53,26 @@ class FloodGuard {
   // For a call that began.
   void EarnCall() { Give(FloodKind::kWindowUpdate, 4); }
   // For a frame of an answer that was sent.
-  void Earn() {
-    Give(FloodKind::kReset, 1);
+  void EarnFrame() {
     Give(FloodKind::kPing, 1);
     Give(FloodKind::kWindowUpdate, 4);
   }
+  // For its last one; `early` where the client had not said all by then.
+  void EarnEnd(bool early) {
+    Give(FloodKind::kReset, kRapidReset);
+    if (early) Give(FloodKind::kVoid, kWindowReads);
+  }
 
  private:
+  // In how many reads, of the smallest, the window of a stream comes.
+  static constexpr uint32_t kWindowReads = 65'536 / h2_limits::kLeastReadBytes;
   static constexpr BootNs kSecondNs = 1'000'000'000;
 
   void Give(FloodKind kind, uint32_t count) {
     const auto i = static_cast<std::size_t>(kind);
     left_[i] = std::min(left_[i] + count, kAllowances[i].burst);
   }
-  // What time has given since the last time that what was left did not do.
+  // Adds what time has given since it last did.
   void Fill(std::size_t i, BootNs now) {
     const Allowance& allowance = kAllowances[i];
     const BootNs each = kSecondNs / allowance.per_s;

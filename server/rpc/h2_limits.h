@@ -60,9 +60,8 @@ inline constexpr std::size_t kTlsReadBytes = std::size_t{44} * 1024;
 // The preface and the first SETTINGS, and all of TLS before, must have come after this; so must the
 // rest of headers that have begun.
 inline constexpr BootNs kHandshakeNs = 5 * kSecond;
-// A reset of a call that is younger counts as one of a flood. Older ones are few: a connection has
-// no more than kMaxStreams of them at a time. Clients whose calls reach their deadline reset them
-// by the hundred.
+// A reset of a call that is younger is a rapid one (FloodGuard). Clients whose calls reach their
+// deadlines reset older ones by the thousand.
 inline constexpr BootNs kRapidNs = 1 * kMs;
 // A connection on which no frame came for this long is pinged, and closed when none has come after
 // the second time.

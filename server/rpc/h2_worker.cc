@@ -174,6 +174,7 @@ bool H2Worker::Turn() {
   EndTurn();
   if (stopping() && Leave()) return false;
   ended_at_ = BootNow();
+  if (std::exchange(served_, false)) events_.NoteServed(ended_at_);
   const BootNs busy_ns = ended_at_ - began;
   worked_ns_ = hurry_turn_ ? worked_ns_ + busy_ns : 0;
   stats_.busy_ns.Add(busy_ns);
@@ -192,7 +193,6 @@ void H2Worker::HandleEvents() {
       events_.ClearWake();
       TakeGiven();
     } else if (event.data.u64 != EventSet::kTick && (event.data.u64 & kListenerEvent) == 0) {
-      events_.NoteServed(now_);
       static_cast<H2Connection*>(event.data.ptr)->OnEvents(event.events);
     }
   }
@@ -282,6 +282,7 @@ void H2Worker::Tick() {
 
 void H2Worker::EndTurn() {
   flushing_.swap(dirty_);
+  served_ = served_ || !flushing_.empty();
   for (H2Connection* const connection : flushing_) connection->Flush();
   flushing_.clear();
   telling_.swap(drained_);

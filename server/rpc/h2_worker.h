@@ -143,6 +143,7 @@ class H2Worker {
   BootNs ended_at_ = 0;      // the last turn
   bool again_ = true;        // the first turn; later, handlers may have left work for the hook
   bool hurry_turn_ = false;  // the hook has asked for the next one
+  bool served_ = false;      // this turn did something for a client
   BootNs worked_ns_ = 0;     // for nobody who waits, without a pause
   bool deaf_ = true;         // the listener is not watched before listen_at_
   BootNs listen_at_ = 0;

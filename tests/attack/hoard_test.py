@@ -51,13 +51,15 @@ class HoardTest(unittest.TestCase):
                 lambda: silent(h2.PREFACE + h2.settings()[:7]),
                 lambda: silent(h2.PREFACE + h2.settings() + h2.headers(1, flags=0)),
                 lambda: silent(h2.PREFACE + h2.settings(), SILENT_S),
+                lambda: silent(h2.PREFACE + h2.settings() + h2.headers(
+                    1, h2.call_headers() + h2.field("connection", "x")), SILENT_S),
                 lambda: self.half_open(besieged),
                 lambda: self.dripping_body(besieged),
                 lambda: self.dripping_window(besieged),
                 lambda: self.window_of_nothing(besieged),
                 lambda: self.deaf(besieged))
             self.assertEqual(cuts(besieged.server, "slow"), 5)
-            self.assertEqual(cuts(besieged.server, "silent"), 1)
+            self.assertEqual(cuts(besieged.server, "silent"), 2)
             self.assertEqual(cuts(besieged.server, "not_reading"), 1)
             metrics = besieged.server.metrics()
             for bound, at_least in (("half_open", 8 * STREAMS + 1), ("not_reading", STREAMS + 1)):

@@ -148,7 +148,7 @@ const cases = {
     const all = [];
     for (let round = 0; round < 16; ++round) {
       all.push(...await Promise.all(Array.from({ length: 200 }, () =>
-        call(leases, "lease", { pool: "one", maxWait: { seconds: 3600 } }, { ms: 50 }))));
+        call(leases, "lease", { pool: "one", maxWait: { seconds: 3600 } }, { ms: 250 }))));
     }
     mustEnd(await giveBack("one", grant), grpc.status.OK);
     for (const done of all) mustEnd(done, grpc.status.DEADLINE_EXCEEDED);

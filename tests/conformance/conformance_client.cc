@@ -318,7 +318,7 @@ class Cases {
     grpc::CompletionQueue queue;
     std::vector<Call> calls(kWaiters);
     for (Call& call : calls) {
-      call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+      call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(250));
       call.reader = leases_->AsyncLease(&call.context, request, &queue);
       call.reader->Finish(&call.reply, &call.status, &call);
     }

@@ -219,7 +219,7 @@ class ConformanceTest(unittest.TestCase):
         codes = collections.Counter()
         with self.taken():
             for _ in range(16):
-                calls = [stub.Lease.future(lease_of("one", max_wait=HOUR), timeout=0.05)
+                calls = [stub.Lease.future(lease_of("one", max_wait=HOUR), timeout=0.25)
                          for _ in range(200)]
                 codes.update(call.code() for call in calls)
         self.assertEqual(codes, {grpc.StatusCode.DEADLINE_EXCEEDED: 3200})

@@ -138,7 +138,8 @@ int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
   if (fd != kClientFd) {
     int listens = 0;
     socklen_t bytes = sizeof(listens);
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && listens != 0) {
+    if (operation != EPOLL_CTL_DEL &&
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && listens != 0) {
       net.listener = fd;
       net.listener_tag = event->data;
     }

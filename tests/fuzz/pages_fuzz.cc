@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -101,8 +102,11 @@ class Pages {
     if (errno != EINTR) return false;
     pollfd open{.fd = fd, .events = POLLOUT, .revents = 0};
     while (poll(&open, 1, -1) < 0 && errno == EINTR) continue;
-    socklen_t size = sizeof(errno);
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &size) == 0 && errno == 0;
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return false;
+    errno = error;
+    return error == 0;
   }
   // What has come; whether anything has.
   static bool Receive(int fd, std::string& answer) {

@@ -65,6 +65,7 @@ class Raw:
         kind, rest = address.rsplit(":", 1)
         unix = kind == "unix"
         self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+        self.deadline_s = deadline_s
         self.socket.settimeout(deadline_s)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         if source:
@@ -83,6 +84,7 @@ class Raw:
 
     def send(self, data):
         """False when the server has closed the connection."""
+        self.socket.settimeout(self.deadline_s)
         try:
             self.socket.sendall(data)
         except OSError:

@@ -241,11 +241,50 @@ TEST(FloodGuard, CutsNobodyWhoKeepsToTheRate) {
 TEST(FloodGuard, PaysForAnswersThatAreSent) {
   FloodGuard guard(0);
   for (int i = 0; i < 100'000; ++i) {
-    guard.Earn();
+    guard.EarnFrame();
     ASSERT_TRUE(guard.Spend(FloodKind::kPing, 1)) << i;
     ASSERT_TRUE(guard.Spend(FloodKind::kWindowUpdate, 1)) << i;
     ASSERT_TRUE(guard.Spend(FloodKind::kWindowUpdate, 1)) << i;
+    guard.EarnEnd(true);
+    ASSERT_TRUE(guard.Spend(FloodKind::kReset, 1, FloodGuard::kRapidReset)) << i;
+    ASSERT_TRUE(guard.Spend(FloodKind::kVoid, 1, 64)) << i;
+    guard.EarnCall();
+    ASSERT_TRUE(guard.Spend(FloodKind::kWindowUpdate, 1, 4)) << i;
   }
+}
+
+uint32_t SpendAll(FloodGuard& guard, FloodKind kind, uint32_t count) {
+  uint32_t spent = 0;
+  while (guard.Spend(kind, 0, count)) ++spent;
+  return spent;
+}
+
+TEST(FloodGuard, SavesNoMoreThanItsBurst) {
+  FloodGuard guard(0);
+  for (int i = 0; i < 100'000; ++i) {
+    guard.EarnCall();
+    guard.EarnFrame();
+    guard.EarnEnd(true);
+  }
+  EXPECT_EQ(SpendAll(guard, FloodKind::kPing, 1), 100U);
+  EXPECT_EQ(SpendAll(guard, FloodKind::kWindowUpdate, 1), 2000U);
+  EXPECT_EQ(SpendAll(guard, FloodKind::kVoid, 1), 500U);
+  EXPECT_EQ(SpendAll(guard, FloodKind::kReset, FloodGuard::kRapidReset), 1000U);
+}
+
+TEST(FloodGuard, CountsAResetOfACallThatWaitedAsAFiftieth) {
+  FloodGuard rapid(0);
+  FloodGuard slow(0);
+  EXPECT_EQ(SpendAll(rapid, FloodKind::kReset, FloodGuard::kRapidReset), 1000U);
+  EXPECT_EQ(SpendAll(slow, FloodKind::kReset, 1), 50'000U);
+}
+
+TEST(FloodGuard, AnswersAloneOfWholeRequestsPayForNoRestOfThem) {
+  FloodGuard guard(0);
+  EXPECT_EQ(SpendAll(guard, FloodKind::kVoid, 1), 500U);
+  guard.EarnFrame();
+  guard.EarnEnd(false);
+  EXPECT_FALSE(guard.Spend(FloodKind::kVoid, 0));
 }
 
 std::string Gzip(std::string_view text) {
