@@ -23,7 +23,7 @@ LOWEST = 19
 CPUS = sorted(os.sched_getaffinity(0))
 OF_SERVER = CPUS[:min(2, len(CPUS) // 2)] or CPUS
 OF_CLIENTS = CPUS[len(OF_SERVER):] or CPUS
-RATE = 200  # calls a second of the honest client: a Lease and a Return, again and again
+RATE = 1000  # calls a second of the honest client: a Lease and a Return, again and again
 GO_ON_S = 1  # how long one attack takes at the most, before its process begins another
 
 
@@ -60,15 +60,15 @@ def besiege(address, attacks, seed, end, said):
 
 
 class HonestLoad:
-    """A client that goes on at its own pace: the bundled load on one connection, whose frames cost
-    so little that what it measures is the server and the machine. A Lease is due whatever the one
-    before it takes, and its Return when it is answered."""
+    """A client that goes on at its own pace: the bundled load, whose frames cost so little that what
+    it measures is the server and the machine. A Lease is due whatever the one before it takes, and
+    its Return when it is answered."""
 
     def __init__(self, address, seconds):
         self._seconds = seconds
         self._process = subprocess.Popen(
             [*on(OF_CLIENTS), BIN_DIR / "objpoolctl", "--server", address, "--output", "json",
-             "bench", "--pool=ids", f"--rate={RATE / 2}", "--uniform", "--connections=1",
+             "bench", "--pool=ids", f"--rate={RATE / 2}", "--uniform", "--connections=4",
              "--warmup=0ms", f"--duration={round(seconds * 1000)}ms"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
