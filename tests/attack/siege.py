@@ -60,9 +60,9 @@ def besiege(address, attacks, seed, end, said):
 
 
 class HonestLoad:
-    """A client that goes on at its own pace: the bundled load, whose frames cost so little that what
-    it measures is the server and the machine. A Lease is due whatever the one before it takes, and
-    its Return when it is answered."""
+    """A client that goes on at its own pace: the bundled load, whose frames cost so little that
+    what it measures is the server and the machine. A Lease is due whatever the one before it takes,
+    and its Return when it is answered."""
 
     def __init__(self, address, seconds):
         self._seconds = seconds

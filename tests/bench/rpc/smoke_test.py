@@ -15,6 +15,7 @@ BIN_DIR = pathlib.Path(os.environ["OBJPOOL_BIN_DIR"])
 DEADLINE_S = 240
 
 OURS = {"objpoold volatile", "objpoold process", "objpoold h2"}
+BUSY = {"objpoold h2, busy"}
 ENGINES = {"echo, same engine", "echo, engine h2"}
 ECHO = ENGINES | {"echo, bare nghttp2"}
 TCP = {"echo, bare TCP"}
@@ -22,7 +23,7 @@ REDIS = {"Redis LPOP/RPUSH", "Redis Lua lease"}
 ETCD = {"etcd grant+put, durable"}
 # Cell -> who runs in it, where it is installed.
 CELLS = {
-    "1 outstanding": OURS | ECHO | TCP | REDIS | ETCD,
+    "1 outstanding": OURS | BUSY | ECHO | TCP | REDIS | ETCD,
     "64 outstanding, 1x64": OURS | ECHO,
     "64 outstanding, 8x8": OURS | ECHO | ETCD,
     "64 outstanding, 64x1": OURS | ECHO | REDIS | ETCD,
@@ -43,7 +44,7 @@ def run(*arguments, path=os.environ["PATH"]):
 
 
 def installed():
-    found = OURS | ECHO | TCP
+    found = OURS | BUSY | ECHO | TCP
     if shutil.which("redis-server"):
         found = found | REDIS | {"Redis Lua lease, bulk"}
     return found | ETCD if shutil.which("etcd") else found
