@@ -68,7 +68,7 @@ void H2Connection::Read() {
   const auto arrived = static_cast<std::size_t>(got);
   const std::size_t count = tls_ == nullptr ? arrived : OpenWire(arrived);
   if (count == 0) return;
-  useful_ = headers_at_ != 0;  // of those, too, there are only so many
+  useful_ = headers_at_ != 0;  // more of headers, whose length is bounded by itself
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, count);
   MarkDirty();
   if (arrived > h2_limits::kLeastReadBytes) PaceReads(arrived == most);

@@ -51,7 +51,7 @@ bool H2Connection::OnFrameHead(const nghttp2_frame_hd& head) {
 
 bool H2Connection::OnInvalidFrame(bool refused) {
   if (refused) NoteCut(CallCut::kStreamLimit);
-  headers_at_ = 0;  // if they are it, they are over for us
+  headers_at_ = 0;  // where it was headers: nobody waits for their rest
   return Spend(FloodKind::kInvalid);
 }
 

@@ -86,7 +86,9 @@ class HonestLoad:
         self.cycles = seen["cycles"]
         self.errors = sum(whole[of] for of in (
             "failed", "exhausted", "dropped", "lost", "breaks", "abandoned", "in_doubt"))
-        self.rate = self.cycles / (self._seconds * RATE / 2)
+        # By whole seconds: what was answered later is not its rate.
+        done = [second["returned"] for second in seen["seconds"] if second["measured"]]
+        self.rate = sum(done) / max(1, len(done)) / (RATE / 2)
         return self
 
 
