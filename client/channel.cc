@@ -1,5 +1,6 @@
 #include "client/channel.h"
 
+#include <absl/base/internal/sysinfo.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -23,6 +24,11 @@ std::shared_ptr<grpc::ChannelCredentials> CredentialsOf(const std::optional<TlsO
 
 std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options,
                                            Milliseconds connect_limit) {
+  // Now, because Abseil looks for it when three threads first want one lock, in a file that most
+  // machines do not have, which sets errno; and gRPC 1.51 takes such locks between its connect()
+  // and a look at errno: a connection that was in progress then failed with "No such file". Once
+  // in a process; Abseil has no public name for it.
+  (void)absl::base_internal::NominalCPUFrequency();
   grpc::ChannelArguments arguments;
   // Of two values of one argument gRPC takes the first.
   if (options.adjust_channel) options.adjust_channel(arguments);
