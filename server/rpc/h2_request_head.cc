@@ -1,5 +1,7 @@
 #include "server/rpc/h2_request_head.h"
 
+#include <cstring>
+
 #include "server/rpc/h2_limits.h"
 #include "server/rpc/h2_text.h"
 #include "server/rpc/inflater.h"
@@ -10,6 +12,12 @@ namespace {
 constexpr std::string_view kGrpcType = "application/grpc";
 constexpr std::size_t kFieldOverhead = 32;  // HTTP/2's own, for each field
 constexpr std::size_t kMaxEncodingBytes = 32;
+
+// Whether it is `text`: a few instructions, because its length is known.
+template <std::size_t N>
+bool Is(std::string_view what, const char (&text)[N]) {
+  return what.size() == N - 1 && std::memcmp(what.data(), text, N - 1) == 0;
+}
 
 // "application/grpc", "application/grpc+proto", but not "application/grpc-web".
 bool IsGrpc(std::string_view type) {
@@ -30,16 +38,16 @@ void RequestHead::Reset() {
 
 bool RequestHead::Add(std::string_view name, std::string_view value) {
   bytes_ += name.size() + value.size() + kFieldOverhead;
-  if (name == ":path") {
+  if (Is(name, ":path")) {
     path_ = value.substr(0, h2_limits::kMaxPathBytes);
-  } else if (name == ":method") {
-    post_ = value == "POST";
-  } else if (name == "content-type") {
+  } else if (Is(name, ":method")) {
+    post_ = Is(value, "POST");
+  } else if (Is(name, "content-type")) {
     grpc_ = IsGrpc(value);
-  } else if (name == "grpc-timeout") {
+  } else if (Is(name, "grpc-timeout")) {
     timeout_ = ParseGrpcTimeout(value);
     bad_timeout_ = !timeout_;
-  } else if (name == "grpc-encoding" && value != "identity") {
+  } else if (Is(name, "grpc-encoding") && !Is(value, "identity")) {
     encoding_ = value.substr(0, kMaxEncodingBytes);
   }
   return bytes_ <= h2_limits::kMaxInflatedBytes;
