@@ -118,15 +118,16 @@ std::optional<Status> LeaseService::Lease(const CallInfo& info, const v1::LeaseR
   const auto refs = room.First(wish.waiter.count);
   const uint64_t ttl_ms = wish.waiter.ttl_ms;
   uint32_t granted = 0;
-  auto answer = LeaseNow(info, wish, request.holder(), refs, granted);
-  if (granted != 0) FillLeaseResponse(*pool, refs.first(granted), ttl_ms, reply);
+  auto error_now = LeaseNow(info, wish, request.holder(), refs, granted);
   // Who waits is remembered, or forgotten, by what it waits for.
-  if (hash && answer && answer->code() != 0) requests_.Forget(*hash);
-  return answer;
+  if (hash && error_now) requests_.Forget(*hash);
+  if (error_now || granted == 0) return error_now;
+  FillLeaseResponse(*pool, refs.first(granted), ttl_ms, reply);
+  return Status();
 }
 
-Status LeaseService::LeasePlain(const CallInfo& info, const PlainLease& request,
-                                BatchRoom<GrantRef>& room, PlainGrants& grants) {
+std::optional<Status> LeaseService::LeasePlain(const CallInfo& info, const PlainLease& request,
+                                               BatchRoom<GrantRef>& room, PlainGrants& grants) {
   grants.pool = pools_.Find(request.pool);
   if (grants.pool == nullptr) return NoPool("pool", request.pool);
   NamedPool& pool = *grants.pool;
@@ -134,12 +135,12 @@ Status LeaseService::LeasePlain(const CallInfo& info, const PlainLease& request,
   LeaseWaiting::Wish wish{.pool = pool, .waiter = {}, .max_wait_ms = 0, .request = {}};
   ReadPlain(request, wish, bad);
   if (!bad.empty()) return bad.ToError();
-  if (auto refusal = RefuseAll(pool, info.now)) return *std::move(refusal);
+  if (auto refusal = RefuseAll(pool, info.now)) return refusal;
   const auto refs = room.First(request.count);
   uint32_t granted = 0;
   grants.refs = refs;
   grants.ttl_ms = wish.waiter.ttl_ms;
-  return *LeaseNow(info, wish, request.holder, refs, granted);
+  return LeaseNow(info, wish, request.holder, refs, granted);  // it cannot wait
 }
 
 // Why nobody gets anything of the pool just now.
@@ -237,7 +238,7 @@ std::optional<Status> LeaseService::Admit(const CallInfo& info, LeaseWaiting::Wi
                         .retry_ms = admission.retry_ms});
 }
 
-// Grants as many as it says, or begins to wait and gives nothing, or an error.
+// Grants as many as it says; where that is none, and there is no error, it has begun to wait.
 std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting::Wish& wish,
                                              std::string_view holder, std::span<GrantRef> room,
                                              uint32_t& granted) {
@@ -262,7 +263,7 @@ std::optional<Status> LeaseService::LeaseNow(const CallInfo& info, LeaseWaiting:
     if (info.ticket != nullptr) *info.ticket = disk_.TicketFor(wish.pool);
     const auto grants = refs.first(granted);
     if (wish.request) requests_.Answer(*wish.request, grants, info.now + want.ttl_ms + 1);
-    return Status();
+    return std::nullopt;
   }
   const std::string& name = wish.pool.spec.name;
   const uint64_t retry_ms = pool.EstimateRetryMs(want.min_count, info.now);
@@ -322,15 +323,15 @@ Status LeaseService::AnswerReturn(const NamedPool& pool, std::span<const GrantRe
       reply);
 }
 
-Status LeaseService::ReturnPlain(const CallInfo& info, const PlainReturn& request,
-                                 BatchRoom<Verdict>& room, PlainEnds& ends) {
+std::optional<Status> LeaseService::ReturnPlain(const CallInfo& info, const PlainReturn& request,
+                                                BatchRoom<Verdict>& room, PlainEnds& ends) {
   ends.pool = pools_.Find(request.pool);
   if (ends.pool == nullptr) return NoPool("pool", request.pool);
   CountCall(info, *ends.pool);
   const auto verdicts = room.First(request.refs.size());
   ends.pool->leases->Return(info.worker, request.refs, info.now, verdicts, {});
   ends.verdicts = verdicts;
-  return {};
+  return std::nullopt;
 }
 
 Status LeaseService::Renew(const CallInfo& info, const v1::RenewRequest& request,

@@ -50,22 +50,23 @@ class LeaseService {
   [[nodiscard]] google::rpc::Status Return(const CallInfo& info, const v1::ReturnRequest& request,
                                            v1::ReturnResponse& reply);
 
-  // The same without messages, of what is plain. With an OK they have given all, or looked at all.
+  // The same without messages, of what is plain. Without an error they have given all, or looked at
+  // all.
   struct PlainGrants {
     NamedPool* pool = nullptr;
     std::span<const lease::GrantRef> refs;
     uint64_t ttl_ms = 0;
   };
-  [[nodiscard]] google::rpc::Status LeasePlain(const CallInfo& info, const PlainLease& request,
-                                               lease::BatchRoom<lease::GrantRef>& room,
-                                               PlainGrants& grants);
+  [[nodiscard]] std::optional<google::rpc::Status> LeasePlain(
+      const CallInfo& info, const PlainLease& request, lease::BatchRoom<lease::GrantRef>& room,
+      PlainGrants& grants);
   struct PlainEnds {
     NamedPool* pool = nullptr;
     std::span<const lease::Verdict> verdicts;
   };
-  [[nodiscard]] google::rpc::Status ReturnPlain(const CallInfo& info, const PlainReturn& request,
-                                                lease::BatchRoom<lease::Verdict>& room,
-                                                PlainEnds& ends);
+  [[nodiscard]] std::optional<google::rpc::Status> ReturnPlain(
+      const CallInfo& info, const PlainReturn& request, lease::BatchRoom<lease::Verdict>& room,
+      PlainEnds& ends);
   // What Return answers to that.
   [[nodiscard]] static google::rpc::Status AnswerReturn(const NamedPool& pool,
                                                         std::span<const lease::GrantRef> refs,

@@ -38,9 +38,8 @@ bool PlainCalls::Lease(rpc::UnaryCall& call) {
   }
   BatchRoom<GrantRef> room;
   LeaseService::PlainGrants grants;
-  const Status error = service_.LeasePlain(info, request, room, grants);
-  if (error.code() != 0) {
-    call.Finish(ToCallStatus(error));
+  if (const auto error = service_.LeasePlain(info, request, room, grants)) {
+    call.Finish(ToCallStatus(*error));
     return true;
   }
   std::string& reply = NewReply(call);
@@ -66,17 +65,19 @@ bool PlainCalls::Return(rpc::UnaryCall& call) {
   }
   BatchRoom<Verdict> verdicts;
   LeaseService::PlainEnds ends;
-  Status error = service_.ReturnPlain(info, request, verdicts, ends);
+  auto error = service_.ReturnPlain(info, request, verdicts, ends);
   std::string& reply = NewReply(call);
   const auto is_ok = [](const Verdict& verdict) { return verdict.outcome == lease::Outcome::kOk; };
-  if (error.code() == 0 && std::ranges::all_of(ends.verdicts, is_ok)) {
+  if (!error && std::ranges::all_of(ends.verdicts, is_ok)) {
     AppendReturnReply(ends.verdicts.size(), reply);
-  } else if (error.code() == 0) {
+  } else if (!error) {
     v1::ReturnResponse message;
-    error = LeaseService::AnswerReturn(*ends.pool, request.refs, ends.verdicts, info.now, message);
+    const Status status =
+        LeaseService::AnswerReturn(*ends.pool, request.refs, ends.verdicts, info.now, message);
+    if (status.code() != 0) error = status;
     message.AppendToString(&reply);
   }
-  error.code() != 0 ? call.Finish(ToCallStatus(error)) : Finish(call, reply);
+  error ? call.Finish(ToCallStatus(*error)) : Finish(call, reply);
   return true;
 }
 

@@ -39,9 +39,9 @@ void SessionStream::LeasePlain(const PlainOperation& operation, lease::BootMs no
   if (!RoomFor(1)) return Refuse(operation.id, TooManySessionGrants());
   lease::BatchRoom<lease::GrantRef> room;
   LeaseService::PlainGrants grants;
-  const Status error = service_.leases().LeasePlain(info, request, room, grants);
+  const auto error = service_.leases().LeasePlain(info, request, room, grants);
   ticket_ = std::max(ticket_, ticket);
-  if (error.code() != 0) return Refuse(operation.id, error);
+  if (error) return Refuse(operation.id, *error);
   const lease::GrantRef& ref = grants.refs.front();
   HoldOne(*grants.pool, ref, grants.ttl_ms, now + grants.ttl_ms + 1, false, now);
   if (const auto first_id = FirstPlainId(*grants.pool)) {
@@ -63,12 +63,14 @@ void SessionStream::ReturnPlain(const PlainOperation& operation, lease::BootMs n
   }
   lease::BatchRoom<lease::Verdict> room;
   LeaseService::PlainEnds ends;
-  Status error = service_.leases().ReturnPlain(info, request, room, ends);
-  if (error.code() != 0) return Refuse(operation.id, error);
+  if (const auto error = service_.leases().ReturnPlain(info, request, room, ends)) {
+    return Refuse(operation.id, *error);
+  }
   bool already_returned = false;
   if (ends.verdicts.front().outcome != lease::Outcome::kOk) {
     v1::ReturnResponse reply;
-    error = LeaseService::AnswerReturn(*ends.pool, request.refs, ends.verdicts, now, reply);
+    const Status error =
+        LeaseService::AnswerReturn(*ends.pool, request.refs, ends.verdicts, now, reply);
     if (error.code() != 0) return Refuse(operation.id, error);
     already_returned = reply.results(0).already_returned();
   }
