@@ -10,9 +10,10 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
-# Target, its share of executions in percent (the fast ones more), and the longest input.
-readonly -A share=([h2]=14 [service]=1 [config]=7 [policy]=7 [state]=20 [dump]=2 [texts]=47
-  [pages]=1 [tls]=1)
+# Target, its share of executions in per mille (those more that are fast, so that none takes most of
+# the time), and the longest input.
+readonly -A share=([h2]=140 [service]=2 [config]=70 [policy]=70 [state]=200 [dump]=20 [texts]=495
+  [pages]=1 [tls]=2)
 readonly -A length=([h2]=2048 [service]=2048 [config]=2048 [policy]=1024 [state]=512 [dump]=512
   [texts]=512 [pages]=1024 [tls]=512)
 readonly targets=(h2 tls service config policy state dump texts pages)
@@ -48,7 +49,7 @@ run() {
   local name=$1 folder=$PWD/build/fuzz/corpus/$1 log=$PWD/build/fuzz/$1.log status=0 count files
   local limit=(-max_total_time="$seconds")
   mkdir -p "$folder"
-  if ((executions > 0)); then limit=(-runs=$((executions * ${share[$name]} / 100 / jobs))); fi
+  if ((executions > 0)); then limit=(-runs=$((executions * ${share[$name]} / 1000 / jobs))); fi
   rm -f "$log" "$log".*
   local pids=() i
   for ((i = 0; i < jobs; ++i)); do
