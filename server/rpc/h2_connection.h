@@ -1,8 +1,8 @@
 // H2Connection: one client's socket with its HTTP/2 session and its calls, on one worker.
 //
-// In a turn of its worker it reads at most once and sends about once: everything that the read
-// brought is answered together. After Close it stays until its last call is released, because calls
-// ask it who their client is.
+// In a turn of its worker it reads at most once and sends about once: the calls that a read brought
+// are answered together. After Close it stays until its last call is released, because calls ask it
+// who their client is.
 #pragma once
 
 #include <nghttp2/nghttp2.h>

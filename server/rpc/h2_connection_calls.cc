@@ -147,6 +147,7 @@ void H2Connection::StartAnswer(H2Call& call) {
   (void)nghttp2_submit_response(session_.get(), call.stream(), fields.data(), fields.size(),
                                 &provider);
   MarkDirty();
+  owner_.NoteAnswer();
 }
 
 void H2Connection::ResumeAnswer(const H2Call& call) {

@@ -167,6 +167,7 @@ bool H2Worker::Turn() {
   stats_.turned_at.store(now_, std::memory_order_relaxed);
   again_ = false;
   HandleEvents();
+  if (answered_) FlushDirty();
   if (tls_door_.ready()) StartHandshakes();
   if (deaf_ && !leaving_ && now_ >= listen_at_) WatchListener(true);
   if (now_ >= events_.tick()) Tick();
@@ -280,11 +281,16 @@ void H2Worker::Tick() {
   for (const auto& connection : connections_) connection->OnTick(now_);
 }
 
-void H2Worker::EndTurn() {
+void H2Worker::FlushDirty() {
+  answered_ = false;
   flushing_.swap(dirty_);
   served_ = served_ || !flushing_.empty();
   for (H2Connection* const connection : flushing_) connection->Flush();
   flushing_.clear();
+}
+
+void H2Worker::EndTurn() {
+  FlushDirty();
   telling_.swap(drained_);
   for (H2Call* const call : telling_) call->OnDrained();
   again_ = !telling_.empty() || !dirty_.empty() || tls_door_.ready();

@@ -94,6 +94,8 @@ class H2Worker {
   void Recycle(H2Call& call);
   [[nodiscard]] bool StreamBegan(const H2Connection& connection);
   void StreamEnded() { --streams_; }
+  // A call has its answer, which is sent before the rest of the turn is done.
+  void NoteAnswer() { answered_ = true; }
   // For the end of the turn.
   void NoteDirty(H2Connection& connection) { dirty_.push_back(&connection); }
   void NoteDrained(H2Call& call) { drained_.push_back(&call); }
@@ -111,6 +113,7 @@ class H2Worker {
   void Take(int fd, bool encrypted);
   void Refuse(int fd, Cut why);
   void Tick();
+  void FlushDirty();
   void EndTurn();
   // While stopping; true when nothing is left.
   [[nodiscard]] bool Leave();
@@ -144,6 +147,7 @@ class H2Worker {
   bool again_ = true;        // the first turn; later, handlers may have left work for the hook
   bool hurry_turn_ = false;  // the hook has asked for the next one
   bool served_ = false;      // this turn did something for a client
+  bool answered_ = false;    // an answer is in dirty_
   BootNs worked_ns_ = 0;     // for nobody who waits, without a pause
   bool deaf_ = true;         // the listener is not watched before listen_at_
   BootNs listen_at_ = 0;

@@ -246,6 +246,7 @@ class Stack:
         self.ctl(0, "return", *refs)
         self.ctl(0, "return", *refs)
         self.ctl(1, "renew", *refs)
+        self.ctl(0, "lease", "ports", "--ttl", "50ms")  # again: what expired is looked at for 4 s
         self.wait_in_vain_and_not()
         seat = self.ctl(0, "lease", "seats").split("\t")[1]
         self.ctl(0, "revoke", seat)

@@ -176,6 +176,8 @@ class Analyzed(unittest.TestCase):
             subprocess.run(bench, check=True, timeout=60, stdout=subprocess.DEVNULL)
             self.make_certificate(folder)
             server.send_signal(signal.SIGHUP)
+            wait_for("its new certificate", lambda: subprocess.run(
+                [*ctl, "pools"], check=False, capture_output=True, timeout=60).returncode == 0)
             subprocess.run(bench, check=True, timeout=60, stdout=subprocess.DEVNULL)
             fetch(f"http://{told['metrics']}/metrics")
             server.terminate()

@@ -49,7 +49,6 @@ class FindMaxTest(unittest.TestCase):
         self.assertLess(report["rate"] or 0, 130)
         if report["limited_by"] == "pool":  # else this machine was too busy to say
             self.assertEqual(code, 0)
-            self.assertGreater(report["rate"], 40)
             self.assertIn("the pool was empty too often", report["why_no_more"])
             self.assertIn("exhausted", {trial["verdict"] for trial in report["trials"]})
         else:
@@ -62,8 +61,8 @@ class FindMaxTest(unittest.TestCase):
                                     "--uniform", "--duration=1s", "--warmup=0ms")
         self.check(report, 500_000)
         self.assertLess(report["rate"] or 0, 16)
-        self.assertIn("too slow", {trial["verdict"] for trial in report["trials"]})
         if report["limited_by"] == "server":  # else this machine was too busy to say
+            self.assertIn("too slow", {trial["verdict"] for trial in report["trials"]})
             self.assertEqual((code, report["valid"]), (0, True))
             self.assertGreaterEqual(report["lease_p99_us"], 100_000)
             self.assertRegex(report["why_no_more"], r"^at [0-9.]+ cycles/s the server was too slow")

@@ -280,7 +280,7 @@ class EndTest(BufferCase):
 
     def test_a_grant_that_expires_ends_reads_and_writes(self):
         reading, writing = (
-            grant.ref for grant in self.api.lease("large", count=2, ttl=ms(300)).grants)
+            grant.ref for grant in self.api.lease("large", count=2, ttl=ms(2000)).grants)
         with Api(self.server, FIXED_WINDOW) as api:
             stream = self.start_reading(api, reading)
             writer = Writer(api, "large", writing, data=b"first")

@@ -9,7 +9,7 @@ from objpool_testing import (Api, Server, grant_pb2, lease_service_pb2, pool_han
 
 CONFIG = """
 pools { name: "ids" ids { first: 100 count: 4 } }
-pools { name: "ports" ids { count: 2 } reuse_delay { nanos: 300000000 } }
+pools { name: "ports" ids { count: 2 } reuse_delay { seconds: 2 } }
 pools { name: "shaky" ids { count: 2 } dirty_unless_returned: true
         ttl_default { nanos: 100000000 } }
 """
@@ -116,7 +116,8 @@ class HandlesTest(unittest.TestCase):
         self.assertEqual(len(self.api.lease("ports", count=2).grants), 2)
 
     def test_dirty_unless_returned(self):
-        kept, returned = [grant.ref for grant in self.api.lease("shaky", count=2).grants]
+        returned = self.api.lease("shaky", ttl={"seconds": 60}).grants[0].ref
+        kept = self.api.lease("shaky").grants[0].ref
         self.api.give_back("shaky", returned)
         wait_until(lambda: self.state(kept.handle, "shaky") == "DIRTY", "it has expired")
         self.assertEqual(self.state(returned.handle, "shaky"), "FREE")

@@ -288,7 +288,7 @@ class RestartTest(PoolsCase):
             self.serve(CONFIG + ' pools { name: "made" ids { count: 3 } }')
 
     def test_restart_wait(self):
-        self.serve('pools { name: "first" ids { count: 4 } restart_wait { nanos: 500000000 } }',
+        self.serve('pools { name: "first" ids { count: 4 } restart_wait { seconds: 2 } }',
                    state=False)
         with refused(self, "UNAVAILABLE", "RESTART_GRACE"):
             self.api.lease("first")

@@ -19,7 +19,7 @@ from session_testing import SessionClient, lease_of, ms, operation, return_of
 CONFIG = """
 pools { name: "many" ids { count: 20000 } ttl_default { seconds: 60 } }
 pools { name: "one" ids { count: 1 } ttl_default { seconds: 60 } }
-pools { name: "brief" ids { count: 10 } ttl_default { seconds: 1 } ttl_max { seconds: 90 } }
+pools { name: "brief" ids { count: 10 } ttl_default { seconds: 3 } ttl_max { seconds: 90 } }
 """
 
 
@@ -318,7 +318,7 @@ class NoticeTest(SessionCase):
         self.attach(client, "brief", self.api.lease("brief", ttl=ms(60_000)).grants[0].ref)
         soon = client.notice("EXPIRING_SOON")
         self.assertEqual((soon.pool, soon.grant.fence), ("brief", grant.ref.fence))
-        self.assertLessEqual(soon.remaining.ToMilliseconds(), 334)
+        self.assertLessEqual(soon.remaining.ToMilliseconds(), 1001)
         over = client.notice("EXPIRED")
         self.assertEqual((over.grant.handle, reason_of(over.reason)),
                          (grant.ref.handle, "GRANT_EXPIRED"))

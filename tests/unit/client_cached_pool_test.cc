@@ -148,7 +148,7 @@ TEST(CachedPool, NoHandleIsWithTwoThreads) {
 TEST(CachedPool, WhatIsLostIsToldAndNotGivenOut) {
   Fixture f;
   std::atomic<int> told{0};
-  CachedPoolOptions options = Options(64, Milliseconds(1000));
+  CachedPoolOptions options = Options(64, Milliseconds(3000));
   options.batch = 2;
   options.on_lost = [&](const Ref&, const Error&) { ++told; };
   CachedPool pool(f.keeper, options);

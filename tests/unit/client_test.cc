@@ -189,7 +189,7 @@ TEST(Client, FindsAServerThatComesLater) {
 
 TEST(Client, ACallWithoutAnswerEndsInTime) {
   FakeService service;
-  const Client client = ClientOf(service.address(), Milliseconds(300));
+  const Client client = ClientOf(service.address(), Milliseconds(1000));
   ASSERT_TRUE(client.Check("").ok());
   service.mute = true;
   v1::LeaseRequest request;

@@ -38,7 +38,8 @@ class EventSetTest : public testing::Test {
  protected:
   ~EventSetTest() override { close(fd_); }
 
-  // Waits for what another thread writes some milliseconds later; how often this one sleeps.
+  // Waits for what another thread writes some milliseconds later; how often this one sleeps. (Where
+  // it was kept from its CPU for that long, not at all.)
   int64_t SleepsUntilWritten(EventSet& set) {
     EXPECT_TRUE(set.Open());
     EXPECT_TRUE(set.Add(fd_, {.u64 = kTag}));
@@ -55,13 +56,22 @@ class EventSetTest : public testing::Test {
     return sleeps;
   }
 
+  bool SleepsSometimes(microseconds busy_poll) {
+    constexpr int kTries = 20;
+    bool slept = false;
+    for (int i = 0; i < kTries && !slept; ++i) {
+      EventSet set{busy_poll};
+      slept = SleepsUntilWritten(set) >= 1;
+      eventfd_t written = 0;
+      EXPECT_EQ(eventfd_read(fd_, &written), 0);
+    }
+    return slept;
+  }
+
   const int fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 };
 
-TEST_F(EventSetTest, SleepsUntilSomethingComes) {
-  EventSet set{microseconds(0)};
-  EXPECT_GE(SleepsUntilWritten(set), 1);
-}
+TEST_F(EventSetTest, SleepsUntilSomethingComes) { EXPECT_TRUE(SleepsSometimes(microseconds(0))); }
 
 TEST_F(EventSetTest, LooksWithoutSleepingAfterItServed) {
   EventSet set{std::chrono::minutes(1)};
@@ -69,8 +79,7 @@ TEST_F(EventSetTest, LooksWithoutSleepingAfterItServed) {
 }
 
 TEST_F(EventSetTest, SleepsWhenItHasLookedForLongEnough) {
-  EventSet set{microseconds(100)};
-  EXPECT_GE(SleepsUntilWritten(set), 1);
+  EXPECT_TRUE(SleepsSometimes(microseconds(100)));
 }
 
 TEST_F(EventSetTest, TellsTheTickUntilItIsSetAnew) {
