@@ -6,6 +6,7 @@ engine of servers that name none themselves.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -32,6 +33,12 @@ from objpool.v1 import buffer_service_pb2, grant_pb2, lease_service_pb2  # noqa:
 from objpool.v1 import pool_handles_pb2, pool_service_pb2  # noqa: E402, F401
 from objpool.v1 import buffer_service_pb2_grpc  # noqa: E402
 from objpool.v1 import lease_service_pb2_grpc, pool_service_pb2_grpc  # noqa: E402
+
+# gRPC 1.51 may take a first connection for failed that was not, where several threads connect at
+# once; why, and that this prevents it, client/channel.cc tells.
+with contextlib.suppress(OSError, AttributeError):
+    _look = ctypes.CDLL("libabsl_base.so.20220623")
+    _look._ZN4absl7debian313base_internal19NominalCPUFrequencyEv()
 
 # Longer than anything here takes on a machine that is not broken.
 DEADLINE_S = 60
